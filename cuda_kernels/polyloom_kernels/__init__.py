@@ -1,0 +1,5 @@
+"""The performance core of Polyloom: one folder for each operation, with its definition and its fast paths."""
+
+from polyloom_kernels.count import Counted, count
+
+__all__ = ["Counted", "count"]

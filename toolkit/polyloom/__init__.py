@@ -1,0 +1,42 @@
+"""Polyloom: mix language models like sound; every model is a fader, every word comes with a receipt.
+
+mix, held_out = polyloom.weave({"sea": texts, "law": other_texts})
+mix.with_weights(sea=2.0).predict("At night the")
+mix.begin("At night the").explain("tide")
+"""
+
+from polyloom.arrays import numpy
+from polyloom.association import AssociationModel
+from polyloom.compose import Layer, Layered, weave
+from polyloom.errors import InputError, PolyloomError, VocabularyError, VocabularyMismatch
+from polyloom.explanation import Explanation, Passage, Term
+from polyloom.generate import Generation, Sampling, Step
+from polyloom.model import Candidates, Continuation, LanguageModel
+from polyloom.tokens import ByteVocabulary, SentencePieceVocabulary, Vocabulary, WordVocabulary
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AssociationModel",
+    "ByteVocabulary",
+    "Candidates",
+    "Continuation",
+    "Explanation",
+    "Generation",
+    "InputError",
+    "LanguageModel",
+    "Layer",
+    "Layered",
+    "Passage",
+    "PolyloomError",
+    "Sampling",
+    "SentencePieceVocabulary",
+    "Step",
+    "Term",
+    "Vocabulary",
+    "VocabularyError",
+    "VocabularyMismatch",
+    "WordVocabulary",
+    "numpy",
+    "weave",
+]

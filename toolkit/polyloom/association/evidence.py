@@ -1,0 +1,45 @@
+"""Evidence: the training lines that a count counted.
+
+A model fitted with `keep_text=True` keeps its tokens, so a count can be opened: the places where these tokens stood at
+these offsets before that one.  One pass over the text, in its order; nothing is sampled or ranked.
+"""
+
+import numpy as np
+
+from polyloom.association.text import Places, Text
+from polyloom.documents import Ids
+from polyloom.errors import InputError
+from polyloom.explanation import Passage
+from polyloom.tokens.vocabulary import Vocabulary
+
+BEFORE, AFTER = 8, 6  # tokens of a document shown around the one in question
+
+
+def passages(
+    text: Text | None, vocabulary: Vocabulary, seen: dict[int, int], token: int, chained: bool, limit: int
+) -> tuple[Passage, ...]:
+    """Up to `limit` places where `token` came and, for each offset of `seen`, that token stood so far before it.
+
+    Raises InputError if the model did not keep its text.
+    """
+    if text is None:
+        raise InputError("This model did not keep its text. Fit it with keep_text=True to see training lines.")
+    places = Places.of(text, vocabulary.sentence_end, vocabulary.size)[: len(text.tokens)]
+    look = places.in_order if chained else places.across
+    matches = text.tokens == token
+    for offset, expected in seen.items():
+        matches &= look(offset) == expected
+    return tuple(_passage(text, vocabulary, int(at)) for at in np.flatnonzero(matches)[:limit])
+
+
+def _passage(text: Text, vocabulary: Vocabulary, at: int) -> Passage:
+    document = int(np.searchsorted(text.starts, at, side="right")) - 1
+    start = max(int(text.starts[document]), at - BEFORE)
+    stop = int(text.starts[document + 1]) if document + 1 < len(text.starts) else len(text.tokens)
+    after: Ids = text.tokens[at + 1 : min(stop, at + 1 + AFTER)]
+    return Passage(
+        vocabulary.decode(text.tokens[start:at]),
+        vocabulary.pieces[int(text.tokens[at])],
+        vocabulary.decode(after),
+        document,
+    )

@@ -1,0 +1,126 @@
+"""Weave: from a few texts to a mix under faders, in one call.
+
+One word vocabulary over all the texts; a split of each text into documents to learn from and documents held out; an
+association model for each voice; a `Layered` with every fader at 1.  The vocabulary is closed over *all* the text,
+held-out part included, so no held-out word is unknown and perplexities of mixes compare.
+"""
+
+import hashlib
+import re
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias, cast
+
+import numpy as np
+
+from polyloom.association.model import AssociationModel
+from polyloom.compose.layered import Layer, Layered
+from polyloom.documents import Ids, each
+from polyloom.errors import InputError
+from polyloom.tokens.vocabulary import Vocabulary
+from polyloom.tokens.word import WordVocabulary
+
+Texts: TypeAlias = str | Iterable[str]
+HeldOut: TypeAlias = dict[str, list[Ids]]
+
+PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")
+SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
+FEW = 10  # paragraphs; a text with fewer is cut into sentences, or nothing could be held out
+
+
+def weave(
+    voices: Mapping[str, Texts],
+    vocabulary: Vocabulary | None = None,
+    *,
+    order: int = 5,
+    held_out: float = 0.1,
+    progress: bool | None = None,
+) -> tuple[Layered, HeldOut]:
+    """A mix with one layer for each voice, and the held-out documents of each, encoded and ending in `</s>`.
+
+    A voice is one text, whose paragraphs (or, if they are few, sentences) are its documents, or an iterable of
+    documents.  The share `held_out` of each voice's documents, at least one, chosen by a hash of their content, is not
+    learned from.  `vocabulary` defaults to every word of every voice.  `progress` prints a line for each voice; by
+    default it does so in a notebook and in a terminal.
+
+    Raises InputError if there is no voice, if one has fewer than two documents, or if a value is no text.
+    """
+    if not 0 < held_out < 1:
+        raise InputError(f"held_out must lie between 0 and 1, got {held_out}.")
+    documents = {name: _documents(name, text) for name, text in _checked(voices).items()}
+    if vocabulary is None:
+        vocabulary = WordVocabulary.train(text for texts in documents.values() for text in texts)
+    report = _Report(_someone_watches() if progress is None else progress)
+    layers: dict[str, Layer] = {}
+    aside: HeldOut = {}
+    for name, texts in documents.items():
+        started = time.perf_counter()
+        aside[name], learned = (_encoded(part, vocabulary) for part in _split(texts, held_out))
+        model = AssociationModel.fit(learned, vocabulary, order=order, keep_text=True)
+        layers[name] = Layer(model)
+        report.line(name, len(texts), model, time.perf_counter() - started)
+    (first, base), *others = layers.items()
+    return Layered(base.model, dict(others), name=first), aside
+
+
+def _checked(voices: object) -> Mapping[str, Texts]:
+    if not isinstance(voices, Mapping):
+        raise InputError(f'Expected voices by name, such as {{"sea": text}}, got {type(voices).__name__}.')
+    if not voices:
+        raise InputError('Expected at least one voice, such as {"sea": text}, got an empty mapping.')
+    return cast("Mapping[str, Texts]", voices)
+
+
+def _documents(name: str, text: Texts) -> list[str]:
+    """The documents of a voice, none of them blank."""
+    found = _cut(text) if isinstance(text, str) else list(each(text))
+    if any(not isinstance(document, str) for document in found):
+        raise InputError(f"Voice {name!r}: expected text, got arrays of ids.")
+    kept = [document for document in cast("list[str]", found) if document.strip()]
+    if len(kept) < 2:
+        raise InputError(
+            f"Voice {name!r} has {len(kept)} sentences or paragraphs; at least 2 are needed, "
+            f"since one of them is held out. Give it more text."
+        )
+    return kept
+
+
+def _cut(text: str) -> list[str]:
+    paragraphs = PARAGRAPH.split(text.strip())
+    return paragraphs if len(paragraphs) >= FEW else SENTENCE.split(text.strip())
+
+
+def _split(documents: list[str], share: float) -> tuple[list[str], list[str]]:
+    """Held-out documents and the rest, both in their order; the choice depends on content alone."""
+    ranked = sorted(documents, key=lambda document: hashlib.sha256(document.encode()).digest())
+    chosen = set(ranked[: max(1, round(share * len(documents)))])
+    return [d for d in documents if d in chosen], [d for d in documents if d not in chosen]
+
+
+def _encoded(documents: list[str], vocabulary: Vocabulary) -> list[Ids]:
+    """Token ids, each document ending in `</s>` if the vocabulary has it."""
+    end = [] if vocabulary.sentence_end is None else [vocabulary.sentence_end]
+    return [np.append(vocabulary.encode(document), end).astype(np.int64) for document in documents]
+
+
+def _someone_watches() -> bool:
+    """Whether a person sees what is printed: a notebook, or a terminal."""
+    return "ipykernel" in sys.modules or sys.stdout.isatty()
+
+
+class _Report:
+    """A table that grows by one line for each voice."""
+
+    def __init__(self, shown: bool) -> None:
+        self.shown = shown
+        self._print(f"{'voice':<14}{'documents':>11}{'words':>10}{'counts':>12}{'seconds':>10}")
+
+    def line(self, name: str, documents: int, model: AssociationModel, seconds: float) -> None:
+        """One voice is ready."""
+        counts = f"{documents:>11,}{model.tokens_counted:>10,}{model.entries:>12,}"
+        self._print(f"{name:<14}{counts}{seconds:>10.2f}")
+
+    def _print(self, line: str) -> None:
+        if self.shown:
+            print(line, flush=True)

@@ -1,0 +1,153 @@
+"""An explanation is a tree whose every node sums.
+
+A node has a **scale** and terms that add up on it: on `probability`, p = Σ contribution.  A term may open as a child, a
+node of its own whose total is on its own scale: a layer that gives 0.4 of its probability to a mix opens as *its*
+account of that probability.  The total is computed apart from the terms, so the **residual**, total − Σ terms, shows
+rounding and nothing else; no term is ever found by subtraction.
+
+    lullabies  0.214 = n-gram 0.190 + skips 0.024          each of which opens in the same way
+
+An explanation is a value: it holds no model, except that a leaf made of counts can still fetch the training lines it
+counted (`Term.evidence`).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from html import escape
+from typing import Literal
+
+from polyloom.errors import InputError
+
+Scale = Literal["probability"]
+SMALL = 0.01  # of the whole: smaller terms are printed as one
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A place in the training text: what stood before a token, the token, what came after, and in which document."""
+
+    before: str
+    token: str
+    after: str
+    document: int
+
+    def __str__(self) -> str:
+        return f"… {self.before} [{self.token}] {self.after} …".replace("\n", " / ")
+
+
+Finder = Callable[[int], tuple[Passage, ...]]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand: `contribution` on the scale of the explanation it stands in, `detail` in words, perhaps a child."""
+
+    name: str
+    contribution: float
+    detail: str = ""
+    child: "Explanation | None" = None
+    find: Finder | None = field(default=None, repr=False, compare=False)
+
+    def evidence(self, limit: int = 2) -> tuple[Passage, ...]:
+        """Up to `limit` training lines that this term counted; empty if it counted none.
+
+        Raises InputError if the model did not keep its text, or if the term opens into others that did the counting.
+        """
+        if self.find is not None:
+            return self.find(limit)
+        if self.child is not None:
+            raise InputError(f"The term {self.name!r} opens: ask the terms of its child for evidence.")
+        return ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a token has the probability it has: `total` (float64) and the terms that make it up."""
+
+    piece: str
+    context: str
+    scale: Scale
+    terms: tuple[Term, ...]
+    total: float
+
+    @property
+    def residual(self) -> float:
+        """What rounding left over: total − Σ terms."""
+        return self.total - math.fsum(term.contribution for term in self.terms)
+
+    def evidence(self, limit: int = 2) -> tuple[Passage, ...]:
+        """Training lines of the largest counting term, however deep; empty if that term counted none."""
+        return _strongest(self).evidence(limit) if self.terms else ()
+
+    def __str__(self) -> str:
+        lines = [f'{self.piece!r} after "{self.context}": {self.scale} {self.total:.6f}']
+        for depth, value, name, detail in _table(self):
+            lines.append(f"{'  ' * depth}  {value:.6f}  {name}{': ' * bool(detail)}{detail}")
+        lines.append(f"residual {abs(self.residual):.6f}")
+        return "\n".join([*lines, *(f"seen: {passage}" for passage in _known_evidence(self))])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(_row(*row) for row in _table(self))
+        seen = "".join(f"<li>{escape(str(passage))}</li>" for passage in _known_evidence(self))
+        head = f"<b>{escape(self.piece)}</b> after “{escape(self.context)}”: {self.scale} <b>{self.total:.6f}</b>"
+        foot = f"residual {abs(self.residual):.6f}" + (f"<ul>{seen}</ul>" if seen else "")
+        return f"<div>{head}<table style='font-variant-numeric:tabular-nums'>{rows}</table>{foot}</div>"
+
+
+def difference(ours: Explanation, theirs: Explanation) -> Explanation:
+    """Why one token is likelier than another: the difference of two explanations by the same model in the same place.
+
+    Term stands against term, child against child, so it sums like the two it is made of.
+    """
+    terms = tuple(
+        Term(
+            name=a.name,
+            contribution=a.contribution - b.contribution,
+            detail=f"{ours.piece}: {a.detail or '-'}; {theirs.piece}: {b.detail or '-'}",
+            child=difference(a.child, b.child) if a.child and b.child else None,
+            find=a.find if a.contribution >= b.contribution else b.find,
+        )
+        for a, b in zip(ours.terms, theirs.terms, strict=True)
+    )
+    return replace(ours, piece=f"{ours.piece} − {theirs.piece}", terms=terms, total=ours.total - theirs.total)
+
+
+def _strongest(explanation: Explanation) -> Term:
+    """The largest term that counts something itself, below the largest term of each node on the way."""
+    term = max(explanation.terms, key=lambda term: abs(term.contribution))
+    return _strongest(term.child) if term.child is not None and term.child.terms else term
+
+
+def _known_evidence(explanation: Explanation) -> tuple[Passage, ...]:
+    try:
+        return explanation.evidence()
+    except InputError:  # the model kept no text: a printed explanation then simply has no such lines
+        return ()
+
+
+def _table(
+    explanation: Explanation, scale: float = 1.0, depth: int = 0, least: float | None = None
+) -> Iterator[tuple[int, float, str, str]]:
+    """Depth, number on the top's scale, name and detail of each term worth printing, largest first.
+
+    Terms under a hundredth of the whole are summed up in one row, so that a printed receipt fits a screen.
+    """
+    least = SMALL * abs(explanation.total) if least is None else least
+    ordered = sorted(explanation.terms, key=lambda term: -abs(term.contribution))
+    large = [term for term in ordered if abs(scale * term.contribution) >= least]
+    for term in large:
+        yield depth, scale * term.contribution, term.name, term.detail
+        child = term.child
+        if child is not None and child.total:
+            yield from _table(child, scale * term.contribution / child.total, depth + 1, least)
+    small = [scale * term.contribution for term in ordered[len(large) :]]
+    if small:
+        yield depth, math.fsum(small), f"{len(small)} smaller term{'s' * (len(small) > 1)}", ""
+
+
+def _row(depth: int, value: float, name: str, detail: str) -> str:
+    label = f"<td style='text-align:left;padding-left:{1.5 * depth + 0.5}em'>{escape(name)}</td>"
+    return f"<tr>{label}<td>{value:.6f}</td><td style='text-align:left'>{escape(detail)}</td></tr>"

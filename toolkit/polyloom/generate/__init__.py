@@ -1,0 +1,7 @@
+"""Writing: one token after another, with a record of who chose each."""
+
+from polyloom.generate.loop import generate
+from polyloom.generate.sampling import Sampling
+from polyloom.generate.trace import Generation, Step
+
+__all__ = ["Generation", "Sampling", "Step", "generate"]

@@ -1,0 +1,210 @@
+"""The one abstraction: given these tokens, what comes next?
+
+Every model, whatever is inside, is a `LanguageModel`; a place in a text is a `Continuation`.  The contract, which
+`tests/contract.py` holds every model to:
+
+- `distribution()` is normalised: log-probabilities of shape (V,), |logsumexp| ≤ 1e-5.
+- `top(k)` is the head of the sorted distribution, ties by smaller id.
+- `extend(tokens)` equals advancing one by one; row i is the distribution *after* token i.
+- `log_probs(tokens)` has for row t the distribution *before* token t, given the tokens before it.
+- `explain(token)` has terms that sum to its total, which is the token's probability.
+- Models are values: nothing changes them.  Forks of a continuation are independent of it and of each other.
+
+Here V is the size of the vocabulary, T a number of tokens, B a number of texts.  Logarithms are natural.  A
+continuation belongs to one thread; models and forks may be used from several.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyloom.buffer import TokenBuffer
+from polyloom.documents import Documents, Ids, checked_ids
+from polyloom.errors import InputError
+from polyloom.explanation import Explanation
+from polyloom.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from polyloom.generate.sampling import Sampling
+    from polyloom.generate.trace import Generation
+
+Floats = NDArray[np.float64]
+Manifest = dict[str, Any]
+Arrays = dict[str, NDArray[Any]]
+Prompt: TypeAlias = str | Sequence[int] | Ids
+Token: TypeAlias = int | str
+
+BLOCK_BYTES = 64 * 2**20  # what one block of `log_probs` may take
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The likeliest next tokens, best first: `tokens` int64 (k,), `log_probs` float64 (k,)."""
+
+    tokens: Ids
+    log_probs: Floats
+
+
+class Continuation(ABC):
+    """The state of one text under one model: what was read, and what may come next."""
+
+    def __init__(self, model: "LanguageModel", tokens: Ids, buffer: TokenBuffer | None = None) -> None:
+        self.model = model
+        self._buffer = TokenBuffer(tokens) if buffer is None else buffer
+        self._length = len(tokens)
+
+    @property
+    def tokens(self) -> Ids:
+        """All tokens so far, prompt included: a read-only view, int64 of shape (T,)."""
+        return self._buffer.view(self._length)
+
+    @abstractmethod
+    def distribution(self) -> Floats:
+        """Log-probabilities of the next token, float64 of shape (V,)."""
+
+    @abstractmethod
+    def _explain(self, token: int) -> Explanation:
+        """Account for one token; trees of the same model in the same place have the same shape."""
+
+    def top(self, k: int = 10) -> Candidates:
+        """The k likeliest next tokens, fewer if the vocabulary is smaller."""
+        return best(self.distribution(), k)
+
+    def explain(self, token: Token, against: Token | None = None) -> Explanation:
+        """Why `token` (an id, or a piece by name) is as likely as it is; with `against`, why likelier than that one."""
+        from polyloom.explanation import difference
+
+        ours = self._explain(self.model.token_id(token))
+        return ours if against is None else difference(ours, self._explain(self.model.token_id(against)))
+
+    def advance(self, token: Token) -> None:
+        """Append one token to the text."""
+        self._buffer = self._buffer.append(self._length, self.model.token_id(token))
+        self._length += 1
+
+    def extend(self, tokens: Prompt) -> Floats:
+        """Append tokens; float64 of shape (n, V): the distribution after each of them, as one by one."""
+        ids = self.model.ids(tokens)
+        rows = np.empty((len(ids), self.model.vocabulary.size))
+        for row, token in zip(rows, ids.tolist(), strict=True):
+            self.advance(token)
+            row[:] = self.distribution()
+        return rows
+
+    @abstractmethod
+    def fork(self) -> Self:
+        """The same place again, to go on independently; shares what it can."""
+
+    def rebind(self, model: "LanguageModel") -> "Continuation":
+        """The same text under another model; states of models that both know are taken over, others replayed."""
+        return model.replay(self.tokens, {id(state.model): state for state in self.states()})
+
+    def states(self) -> "Iterator[Continuation]":
+        """Its own state, then those of the members it is made of."""
+        yield self
+
+
+class LanguageModel(ABC):
+    """A normalised distribution over the next token that can be accounted for."""
+
+    vocabulary: Vocabulary
+
+    @abstractmethod
+    def begin(self, prompt: Prompt = ()) -> Continuation:
+        """A place in a text: after `prompt`, a str or token ids."""
+
+    @abstractmethod
+    def log_probs(self, tokens: Prompt) -> Iterator[Floats]:
+        """Teacher-forced log-probabilities in blocks (n, V) of at most 64 MB; row t is given tokens before t."""
+
+    @abstractmethod
+    def state(self) -> tuple[Manifest, Arrays]:
+        """All that this model is: a JSON-able manifest and named arrays."""
+
+    def log_likelihood(self, tokens: Prompt) -> Floats:
+        """ln p(token_t | tokens before t), float64 of shape (T,)."""
+        ids = self.ids(tokens)
+        found: list[Floats] = []
+        start = 0
+        for block in self.log_probs(ids):
+            targets = ids[start : start + len(block)]
+            found.append(block[np.arange(len(block)), targets])
+            start += len(block)
+        return np.concatenate(found) if found else np.empty(0)
+
+    def step(self, continuations: Sequence[Continuation]) -> Floats:
+        """The next-token distributions of many texts, float64 of shape (B, V)."""
+        rows = [continuation.distribution() for continuation in continuations]
+        return np.stack(rows) if rows else np.empty((0, self.vocabulary.size))
+
+    def replay(self, tokens: Prompt, known: Mapping[int, Continuation]) -> Continuation:
+        """`begin(tokens)`, taking over the state of this model if `known` (by `id` of the model) holds it."""
+        state = known.get(id(self))
+        return self.begin(tokens) if state is None else state.fork()
+
+    def ids(self, prompt: Prompt) -> Ids:
+        """A prompt as token ids, int64 of shape (T,); InputError if they are not of this vocabulary."""
+        return self.vocabulary.encode(prompt) if isinstance(prompt, str) else checked_ids(prompt, self.vocabulary)
+
+    def token_id(self, token: Token) -> int:
+        """A token given as id or as piece; InputError if the vocabulary does not have it."""
+        if isinstance(token, str):
+            return self.vocabulary.id_of(token)
+        if not 0 <= token < self.vocabulary.size:
+            raise InputError(f"Token {token} is outside 0 … {self.vocabulary.size - 1} of {self.vocabulary!r}.")
+        return int(token)
+
+    def predict(self, prompt: Prompt = (), k: int = 10) -> list[tuple[str, float]]:
+        """The k likeliest next pieces with their probabilities, best first."""
+        found = self.begin(prompt).top(k)
+        chances: list[float] = np.exp(found.log_probs).tolist()
+        return [(self.vocabulary.pieces[int(token)], p) for token, p in zip(found.tokens, chances, strict=True)]
+
+    def explain(self, prompt: Prompt, token: Token, against: Token | None = None) -> Explanation:
+        """Why `token` is as likely as it is after `prompt`; with `against`, why likelier than that one."""
+        return self.begin(prompt).explain(token, against)
+
+    def generate(self, prompt: Prompt = (), sampling: "Sampling | None" = None) -> "Generation":
+        """Go on from `prompt`; see `Sampling` for temperature, length and seed."""
+        from polyloom.generate.loop import generate
+
+        return generate(self.begin(prompt), sampling)
+
+    def perplexity(self, documents: Documents) -> float:
+        """exp(−mean log-likelihood) over exactly the tokens given: as unsure as a fair choice among so many."""
+        from polyloom.evaluate.perplexity import perplexity
+
+        return perplexity(self, documents)
+
+    @cached_property
+    def digest(self) -> str:
+        """64 hexadecimal digits that stand for this model's state: SHA-256 over its manifest and arrays."""
+        manifest, arrays = self.state()
+        seen = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
+        for name in sorted(arrays):
+            seen.update(f"{name}:{arrays[name].dtype}:{arrays[name].shape}".encode())
+            seen.update(np.ascontiguousarray(arrays[name]).data)
+        return seen.hexdigest()
+
+
+def best(log_probs: Floats, k: int) -> Candidates:
+    """The k largest of (V,) log-probabilities, ties by smaller id."""
+    if k < 1:
+        raise InputError(f"k must be at least 1, got {k}.")
+    k = min(k, len(log_probs))
+    threshold = np.partition(log_probs, len(log_probs) - k)[len(log_probs) - k]
+    among = np.flatnonzero(log_probs >= threshold)
+    order = among[np.lexsort((among, -log_probs[among]))][:k]
+    return Candidates(order, log_probs[order])
+
+
+def block_rows(vocabulary_size: int) -> int:
+    """How many rows of (V,) float64 one block of `log_probs` holds: the same for every model of a vocabulary."""
+    return max(1, BLOCK_BYTES // (8 * vocabulary_size))

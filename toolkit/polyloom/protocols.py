@@ -1,0 +1,51 @@
+"""What `generate/` and `evaluate/` need of a model: no more than this, so that anything with these methods will do."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyloom.explanation import Explanation
+from polyloom.tokens.vocabulary import Vocabulary
+
+
+class Scores(Protocol):
+    """Can say how likely given tokens are: what evaluation needs."""
+
+    vocabulary: Vocabulary
+
+    def log_likelihood(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """ln p(token_t | tokens before t), float64 of shape (T,)."""
+        ...
+
+
+class HasVocabulary(Protocol):
+    """Says in which pieces it speaks."""
+
+    vocabulary: Vocabulary
+
+
+class Continues(Protocol):
+    """A place in a text that can go on: what generation needs."""
+
+    @property
+    def model(self) -> HasVocabulary:
+        """Whose continuation this is."""
+        ...
+
+    @property
+    def tokens(self) -> NDArray[np.int64]:
+        """All tokens so far."""
+        ...
+
+    def distribution(self) -> NDArray[np.float64]:
+        """Log-probabilities of the next token, float64 of shape (V,)."""
+        ...
+
+    def explain(self, token: int) -> Explanation:
+        """Why a token is as likely as it is."""
+        ...
+
+    def advance(self, token: int) -> None:
+        """Append one token."""
+        ...
