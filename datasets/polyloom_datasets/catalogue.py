@@ -53,8 +53,7 @@ def _built(name: str) -> Corpus:
 
 
 def _unknown(name: str) -> DataError:
-    wanted = name.strip().lower().replace(" ", "_").replace("-", "_")
-    nearest = get_close_matches(wanted, names(), n=1)
+    nearest = get_close_matches(name.lower(), names(), n=1)
     guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
     known = ", ".join(names())
     return DataError(f"load: expected one of {known}, got {name!r}.{guess} For a file of your own: read({name!r}).")

@@ -7,9 +7,10 @@ The file is a protocol buffer: a run of fields, each a key (number · 8 + wire t
     trainer  3: algorithm    35: byte fallback    40 … 43: ids of <unk>, <s>, </s>, <pad>
     normaliser  3: dummy prefix    4: remove extra spaces    5: space becomes U+2581
 
-Two reasons to know this format.  SentencePiece's C++ reader trusts what it reads (a crafted character map can reach
-outside its memory), so it must only ever see bytes that `write` composed from checked values.  And `write` leaves out
-all that does not matter (options of the training run), so equal vocabularies have equal bytes.
+Two reasons to know this format.  Releases of SentencePiece crash on crafted files (a character map that leads out of
+its memory, a very long piece: google/sentencepiece issues 1269 and 1263), so its C++ reader only ever sees bytes that
+`write` composed from checked values.  And `write` leaves out all that does not matter (options of the training run),
+so equal vocabularies have equal bytes.
 """
 
 import struct
@@ -49,7 +50,7 @@ def read(content: bytes) -> tuple[Algorithm, tuple[Piece, ...]]:
     for name, code in ALGORITHMS.items():
         if code == algorithm:
             return name, tuple(pieces)
-    raise ValueError(f"algorithm {algorithm!r} is neither unigram (1) nor BPE (2)")
+    raise ValueError("its algorithm is neither unigram nor BPE")
 
 
 def write(algorithm: Algorithm, pieces: tuple[Piece, ...]) -> bytes:

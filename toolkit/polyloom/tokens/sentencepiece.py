@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from polyloom.errors import InputError, VocabularyError
 from polyloom.tokens.checks import stored, training_texts
 from polyloom.tokens.modelproto import NORMAL, Algorithm, Piece, read, write
-from polyloom.tokens.sentencepiece_training import AUTOMATIC_SIZE, FRAME, NEVER_LEARNT, Size, learn
+from polyloom.tokens.sentencepiece_training import AUTOMATIC_SIZE, FRAME, LONGEST_PIECE, NEVER_LEARNT, Size, learn
 from polyloom.tokens.vocabulary import Arrays, Vocabulary
 
 if TYPE_CHECKING:
@@ -110,16 +110,18 @@ def _checked_model(model_bytes: object) -> tuple[Algorithm, tuple[Piece, ...]]:
         )
     names = {piece.text for piece in FRAME}
     for id, piece in enumerate(pieces[len(FRAME) :], start=len(FRAME)):
-        plain = piece.text.replace(SPACE, " ")
-        impossible = " " in piece.text or NEVER_LEARNT.search(plain) or piece.type != NORMAL
-        if not plain or plain in names or impossible:
-            raise VocabularyError(f"Piece {id} of this model, {piece.text!r} of type {piece.type}, cannot be learnt.")
-        if not math.isfinite(piece.score):
-            raise VocabularyError(f"Piece {id} of this model, {piece.text!r}, has the score {piece.score}.")
-        names.add(plain)
-    if SPACE not in (piece.text for piece in pieces):
+        if piece.text in names or not _learnable(piece):
+            raise VocabularyError(f"Piece {id} of this model cannot have been learnt: {str(piece)[:80]}.")
+        names.add(piece.text)
+    if SPACE not in names:
         raise VocabularyError("This model has no piece for the space, so spaces would not come back.")
     return algorithm, pieces
+
+
+def _learnable(piece: Piece) -> bool:
+    plain = piece.text.replace(SPACE, "")
+    fits = 0 < len(piece.text) <= LONGEST_PIECE and " " not in plain and not NEVER_LEARNT.search(plain)
+    return fits and piece.type == NORMAL and math.isfinite(piece.score)
 
 
 def _contents(pieces: tuple[str, ...]) -> tuple[bytes, ...]:

@@ -7,8 +7,9 @@ changes the result.
     smallest size = 256 bytes + <unk> + </s> + the space + one for each other distinct character
     largest size  = what the algorithm finds when it may take as many as it likes
 
-`unigram` keeps a string that occurs at least twice and is of use in some cut; `bpe` merges as long as there are pairs,
-up to 16 characters.
+A word is what stands between spaces.  `unigram` considers strings that occur in at least two different words (`harbour`
+and `harbour,` are two) and keeps those which are of use in some cut; `bpe` merges as long as there are pairs.  So the
+largest size of `unigram` is far smaller than that of `bpe`, whose last pieces occur once.
 """
 
 import io
@@ -37,6 +38,8 @@ NEVER_LEARNT = re.compile("[\x00-\x1f\x7f\u2581\u2585]")
 CUT = re.compile(NEVER_LEARNT.pattern + r"|(?<=<)(?=unk>|/s>|0x[0-9A-F]{2}>)")
 
 LONGEST_SENTENCE = 1 << 30  # bytes; the trainer's own limit, 4192, drops longer sentences without a word
+LONGEST_PIECE = 16  # characters; the trainer's default
+MOST_PIECES = 1 << 24  # no text has as many; near 2^31 the trainer's own arithmetic overflows and it never ends
 SILENT = 3  # the trainer's log level above errors, which it raises as well
 
 
@@ -55,7 +58,7 @@ def learn(texts: Iterable[str], size: Size, algorithm: Algorithm) -> bytes:
             f"size={size} is too small: these texts need at least {smallest} pieces, which are 256 bytes, <unk>, </s> "
             f"and {characters} distinct characters (the space is one)."
         )
-    content = _trained(sentences, wanted, algorithm)
+    content = _trained(sentences, min(wanted, MOST_PIECES), algorithm)
     largest = len(read(content)[1])  # what a training that was allowed more has found
     if size not in ("auto", largest):
         raise VocabularyError(
@@ -105,6 +108,7 @@ def _trained(sentences: list[str], size: int, algorithm: Algorithm) -> bytes:
             bos_id=-1,
             pad_id=-1,
             max_sentence_length=LONGEST_SENTENCE,
+            max_sentencepiece_length=LONGEST_PIECE,
             input_sentence_size=0,  # all of them: no sampling, hence no seed
             shuffle_input_sentence=False,
             num_threads=1,

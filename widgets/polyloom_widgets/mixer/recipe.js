@@ -1,0 +1,98 @@
+// @ts-check
+/**
+ * The recipe: how this mix was made, as a JSON text to copy, and a box that restores one. A recipe holds the weights that
+ * sound; a layer that was silenced or is not named keeps its own weight.
+ */
+import { attribute, button, make, write } from "../base/dom.js";
+import { effective } from "./mixing.js";
+
+/** @param {import("./desk.js").Desk} desk @param {import("../base/dom.js").Lifetime} life */
+export function recipe(desk, life) {
+  const text = /** @type {HTMLTextAreaElement} */ (make("textarea", { class: "pl-code", readonly: true, rows: 9, "aria-label": "Recipe of this mix", spellcheck: "false" }));
+  const copy = button("Copy");
+  const paste = /** @type {HTMLTextAreaElement} */ (make("textarea", { class: "pl-code", rows: 9, "aria-label": "Recipe to restore", placeholder: "Paste a recipe here", spellcheck: "false" }));
+  const restore = button("Restore");
+  const message = make("p", { class: "pl-message", role: "status" });
+  const close = button("Close the recipe", { class: "pl-button pl-close" }, "×");
+  const element = make("section", { class: "pl-recipe", "aria-label": "Recipe", hidden: true }, close,
+    make("div", { class: "pl-recipe-half" }, make("div", { class: "pl-recipe-head" }, make("span", { class: "pl-title" }, "this mix"), copy), text),
+    make("div", { class: "pl-recipe-half" }, make("div", { class: "pl-recipe-head" }, make("span", { class: "pl-title" }, "another mix"), restore), paste),
+    message);
+  /** @type {HTMLElement | null} */
+  let from = null;
+
+  const show = (open = element.hidden) => {
+    if (open === !element.hidden) return;
+    element.hidden = !open;
+    write(message, "");
+    if (open) from = /** @type {HTMLElement | null} */ (element.ownerDocument.activeElement);
+    desk.redraw();
+    if (open) copy.focus();
+    else from?.focus();
+  };
+  life.listen(close, "click", () => show(false));
+  life.listen(copy, "click", async () => {
+    try {
+      await navigator.clipboard.writeText(text.value);
+      write(message, "Copied.");
+    } catch {
+      text.focus();
+      text.select();
+      write(message, "This browser does not let the page copy: the text is marked, press Ctrl+C.");
+    }
+  });
+  life.listen(restore, "click", () => {
+    const outcome = restored(desk, paste.value);
+    attribute(paste, "aria-invalid", outcome.good ? false : "true");
+    write(message, outcome.text);
+  });
+
+  const draw = () => {
+    if (element.hidden || desk.dragging) return;
+    const now = JSON.stringify(recipeOf(desk), null, 2);
+    if (text.value !== now) text.value = now;
+  };
+  return { element, draw, toggle: () => show(), isOpen: () => !element.hidden, leave: () => { if (element.hidden) return false; show(false); return true; } };
+}
+
+/** @param {import("./desk.js").Desk} desk */
+function recipeOf(desk) {
+  const step = desk.committed;
+  const weights = effective(step);
+  const names = desk.layers.map((layer) => layer.name);
+  return {
+    ...desk.model.get("recipe"), weights: Object.fromEntries(names.map((name, k) => [name, weights[k]])),
+    muted: names.filter((_, k) => step.muted[k]), soloed: names.filter((_, k) => step.soloed[k]), prompt: desk.model.get("prompt"), ...desk.sampling,
+  };
+}
+
+/** Restore a recipe, or say why not. @param {import("./desk.js").Desk} desk @param {string} text @returns {{good: boolean, text: string}} */
+function restored(desk, text) {
+  const bad = (/** @type {string} */ why) => ({ good: false, text: why });
+  let given;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    return bad("This is not JSON: paste the whole recipe, from { to }.");
+  }
+  if (given?.polyloom !== "recipe") return bad("This is JSON, but not a Polyloom recipe: it has no \"polyloom\": \"recipe\".");
+  if (given.format !== 1) return bad(`This recipe has format ${given.format}; this desk reads format 1.`);
+  const names = desk.layers.map((layer) => layer.name);
+  const weights = given.weights ?? {};
+  const lists = [given.muted ?? [], given.soloed ?? []];
+  if (typeof weights !== "object" || !lists.every(Array.isArray)) return bad("This recipe is damaged: weights must be an object, muted and soloed lists of names.");
+  const strange = [...new Set([...Object.keys(weights), ...lists.flat()])].filter((name) => !names.includes(name));
+  if (strange.length) return bad(`This recipe names ${strange.join(", ")}, which this desk does not have. Its layers are ${names.join(", ")}.`);
+  const wrong = Object.entries(weights).find(([, weight]) => typeof weight !== "number" || !(weight >= 0 && weight <= 4));
+  if (wrong) return bad(`The weight of ${wrong[0]} must be a number from 0 to 4, not ${JSON.stringify(wrong[1])}.`);
+
+  const [muted, soloed] = lists.map((list) => names.map((name) => list.includes(name)));
+  const silenced = names.map((_, k) => muted[k] || (soloed.some(Boolean) && !soloed[k]));
+  const old = desk.committed.weights;
+  desk.commit({ weights: names.map((name, k) => (silenced[k] && !weights[name] ? old[k] : weights[name] ?? old[k])), muted, soloed }, "recipe restored", true);
+  const { temperature, seed } = desk.sampling;
+  const sampling = { temperature: Number.isFinite(given.temperature) ? given.temperature : temperature, seed: Number.isInteger(given.seed) ? given.seed : seed };
+  if (desk.offline) return { good: true, text: "The mix is restored. The text stays: a page without Python cannot read another one." };
+  desk.set({ sampling, ...(typeof given.prompt === "string" ? { prompt: given.prompt, place: -1 } : {}) });
+  return { good: true, text: "Restored." };
+}
