@@ -1,0 +1,68 @@
+"""A receipt as the page draws it: each layer's account of one token, on that layer's own scale.
+
+What a layer says does not depend on the faders; the page multiplies it by the layer's part of the mix, so a receipt
+follows a fader without asking again.
+"""
+
+from typing import Any
+
+from polyloom.compose.layered import LayeredContinuation
+from polyloom.errors import InputError
+from polyloom.explanation import Explanation, Term
+
+OPENED = 3  # largest counts of a layer whose training lines are shown
+LINES = 2  # of each of them
+
+
+def receipt(place: LayeredContinuation, token: int, key: int) -> dict[str, Any]:
+    """The answer to the page's question why `token` is as likely as it is."""
+    names, accounts = place.model.layers, [member.explain(token) for member in place.members]
+    layers = [_layer(name, account) for name, account in zip(names, accounts, strict=True)]
+    return {"token": token, "piece": place.model.vocabulary.pieces[token], "key": key, "layers": layers}
+
+
+def _layer(name: str, account: Explanation) -> dict[str, Any]:
+    counting = sorted((term for term in _leaves(account) if term.find is not None), key=lambda t: -abs(t.contribution))
+    shown = {id(term) for term in counting[:OPENED] if term.contribution and _kept(term)}
+    return {"name": name, "p": account.total, "terms": [_term(term, 1.0, name, shown) for term in account.terms]}
+
+
+def _term(term: Term, scale: float, source: str, shown: set[int]) -> dict[str, Any]:
+    """A term and what it opens into, all on the scale of the layer."""
+    child = term.child
+    inner = scale * term.contribution / child.total if child is not None and child.total else 0.0
+    return {
+        "name": term.name,
+        "value": scale * term.contribution,
+        "detail": term.detail,
+        "terms": [_term(below, inner, source, shown) for below in child.terms] if child is not None and inner else [],
+        "lines": _lines(term, source) if id(term) in shown else [],
+    }
+
+
+def _lines(term: Term, source: str) -> list[dict[str, str]]:
+    return [
+        {
+            "before": seen.before,
+            "word": seen.token,
+            "after": seen.after,
+            "source": f"{source}, document {seen.document + 1}",
+        }
+        for seen in term.evidence(LINES)
+    ]
+
+
+def _leaves(account: Explanation) -> list[Term]:
+    found: list[Term] = []
+    for term in account.terms:
+        found += _leaves(term.child) if term.child is not None else [term]
+    return found
+
+
+def _kept(term: Term) -> bool:
+    """Whether the model kept its text, so that lines can be shown at all."""
+    try:
+        term.evidence(1)
+    except InputError:
+        return False
+    return True
