@@ -9,9 +9,10 @@ from os import PathLike
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from polyloom.errors import InputError
+from polyloom.tokens.checks import one_row
 from polyloom.tokens.vocabulary import Vocabulary
 
 Ids = NDArray[np.int64]  # (T,)
@@ -45,10 +46,7 @@ def each(documents: Documents) -> Iterator[Document]:
 
 def checked_ids(ids: object, vocabulary: Vocabulary) -> Ids:
     """One row of ids that the vocabulary has, as int64; InputError naming the first that it has not."""
-    row = np.asarray(ids)
-    if row.ndim != 1 or (row.size and row.dtype.kind not in "iu"):
-        raise InputError(f"Expected one row of integer token ids, got {row.dtype} of shape {row.shape}.")
-    row = row.astype(np.int64, copy=False)
+    row = one_row(cast("ArrayLike", ids)).astype(np.int64, copy=False)
     if row.size and (row.min() < 0 or row.max() >= vocabulary.size):
         at = int(np.flatnonzero((row < 0) | (row >= vocabulary.size))[0])
         raise InputError(f"Token {row[at]} at position {at} is outside 0 … {vocabulary.size - 1} of {vocabulary!r}.")
@@ -64,6 +62,6 @@ def _members(documents: Iterable[object]) -> Iterator[Document]:
         if isinstance(document, str | np.ndarray):
             yield cast("Document", document)
         elif isinstance(document, list | tuple):  # ids as a plain list
-            yield np.asarray(cast("list[int]", document))
+            yield one_row(cast("list[int]", document))
         else:
             raise InputError(f"Expected a document as str or an array of ids, got {type(document).__name__}.")

@@ -25,7 +25,8 @@ SMALL = 0.01  # of the whole: smaller terms are printed as one
 
 @dataclass(frozen=True)
 class Passage:
-    """A place in the training text: what stood before a token, the token, what came after, and in which document."""
+    """A place in the training text: what stood before a token, the token, what came after (as typed, with their spaces
+    and line breaks), and in which document."""
 
     before: str
     token: str
@@ -33,7 +34,7 @@ class Passage:
     document: int
 
     def __str__(self) -> str:
-        return f"… {self.before} [{self.token}] {self.after} …".replace("\n", " / ")
+        return f"… {self.before}[{self.token}]{self.after} …".replace("\n", " / ")
 
 
 Finder = Callable[[int], tuple[Passage, ...]]

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from polyloom.buffer import TokenBuffer
 from polyloom.documents import Documents, Ids, checked_ids
-from polyloom.errors import InputError
+from polyloom.errors import InputError, VocabularyMismatch
 from polyloom.explanation import Explanation
 from polyloom.tokens.vocabulary import Vocabulary
 
@@ -103,7 +103,15 @@ class Continuation(ABC):
         """The same place again, to go on independently; shares what it can."""
 
     def rebind(self, model: "LanguageModel") -> "Continuation":
-        """The same text under another model; states of models that both know are taken over, others replayed."""
+        """The same text under another model; states of models that both know are taken over, others replayed.
+
+        Raises VocabularyMismatch if the model speaks another vocabulary, where these ids mean something else.
+        """
+        if model.vocabulary != self.model.vocabulary:
+            raise VocabularyMismatch(
+                f"The text is in {self.model.vocabulary!r}, the model speaks {model.vocabulary!r}. "
+                f"Begin it anew from the text itself: model.begin(text)."
+            )
         return model.replay(self.tokens, {id(state.model): state for state in self.states()})
 
     def states(self) -> "Iterator[Continuation]":
@@ -157,6 +165,8 @@ class LanguageModel(ABC):
         """A token given as id or as piece; InputError if the vocabulary does not have it."""
         if isinstance(token, str):
             return self.vocabulary.id_of(token)
+        if not isinstance(token, int | np.integer):  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
+            raise InputError(f"Expected a token as id or as piece, got {token!r}.")
         if not 0 <= token < self.vocabulary.size:
             raise InputError(f"Token {token} is outside 0 … {self.vocabulary.size - 1} of {self.vocabulary!r}.")
         return int(token)

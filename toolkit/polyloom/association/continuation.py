@@ -68,7 +68,7 @@ class AssociationContinuation(Continuation):
                 self._words(seen),
                 int(table.counts[entry]) if entry >= 0 else 0,
                 int(table.totals[node]) if node >= 0 else 0,
-                "times" if n == chain.order - 1 else "continuation counts",
+                "times after" if n == chain.order - 1 else "continuations of",
             )
             terms.append(Term(f"order {n + 1}", value, detail, find=self._finder(seen, token, True, entry)))
         return terms
@@ -81,7 +81,7 @@ class AssociationContinuation(Continuation):
         share = float(skip.table.share[entry]) if entry >= 0 else 0.0
         left = float(skip.table.left[node]) if node >= 0 else 1.0
         total = int(skip.table.totals[node]) if node >= 0 else 0
-        detail = _counted(self._words(seen), int(skip.table.counts[entry]) if entry >= 0 else 0, total, "times")
+        detail = _counted(self._words(seen), int(skip.table.counts[entry]) if entry >= 0 else 0, total, "times after")
         return [
             Term("seen", share, detail, find=self._finder(seen, token, False, entry)),
             Term("single words", left * float(skip.unigram[token]), "whatever stands before"),
@@ -118,5 +118,5 @@ def _opened(share: float, component: KneserNey | Skip, account: Explanation) -> 
 
 
 def _counted(context: str, count: int, total: int, unit: str) -> str:
-    after = f'after "{context}"' if context else "anywhere"
-    return f"{count} of {total} {unit} {after}"
+    where = f'{unit} "{context}"' if context else f"{unit.split()[0]} in all"
+    return f"{count} of {total} {where}"

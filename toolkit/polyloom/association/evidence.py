@@ -7,9 +7,9 @@ these offsets before that one.  One pass over the text, in its order; nothing is
 import numpy as np
 
 from polyloom.association.text import Places, Text
-from polyloom.documents import Ids
 from polyloom.errors import InputError
 from polyloom.explanation import Passage
+from polyloom.tokens.spans import spans
 from polyloom.tokens.vocabulary import Vocabulary
 
 BEFORE, AFTER = 8, 6  # tokens of a document shown around the one in question
@@ -36,10 +36,7 @@ def _passage(text: Text, vocabulary: Vocabulary, at: int) -> Passage:
     document = int(np.searchsorted(text.starts, at, side="right")) - 1
     start = max(int(text.starts[document]), at - BEFORE)
     stop = int(text.starts[document + 1]) if document + 1 < len(text.starts) else len(text.tokens)
-    after: Ids = text.tokens[at + 1 : min(stop, at + 1 + AFTER)]
-    return Passage(
-        vocabulary.decode(text.tokens[start:at]),
-        vocabulary.pieces[int(text.tokens[at])],
-        vocabulary.decode(after),
-        document,
-    )
+    shown = spans(vocabulary, text.tokens[start : min(stop, at + 1 + AFTER)].tolist())
+    before, word, after = "".join(shown[: at - start]), shown[at - start], "".join(shown[at - start + 1 :])
+    space = word[: len(word) - len(word.lstrip(" "))]
+    return Passage(before + space, vocabulary.pieces[int(text.tokens[at])], after, document)

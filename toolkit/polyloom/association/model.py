@@ -54,7 +54,8 @@ class AssociationModel(LanguageModel):
 
         `order` is the length of the longest n-gram; `skips` chooses the skip templates: the default ones, none, or
         tuples of offsets back such as (1, 3).  `held_out` documents fit the shares of the mixture and are not counted;
-        without them, one document in twenty, chosen by its content, fits the shares before it is counted too.
+        without them, one document in twenty, chosen by its content, fits the shares before it is counted too.  Fewer
+        than 200 held-out tokens fit nothing: the n-gram chain then has nine tenths.
         `keep_text` keeps the tokens, so that `explain` can show training lines.
 
         Raises InputError if there is nothing to count or an argument is out of range.
@@ -86,7 +87,8 @@ class AssociationModel(LanguageModel):
     def _with_shares(self, aside: list[Ids]) -> "AssociationModel":
         if not self.skips or sum(map(len, aside)) < ENOUGH:
             return self
-        parts = np.concatenate([self._parts(tokens) for tokens in aside], axis=1)
+        ordered = sorted(aside, key=lambda tokens: tokens.tobytes())  # sums in one order round in one way
+        parts = np.concatenate([self._parts(tokens) for tokens in ordered], axis=1)
         fitted = mixture_weights(np.log(parts))
         shares = (1 - FLOOR) * fitted + FLOOR / len(fitted)
         return AssociationModel(self.vocabulary, self.chain, self.skips, shares, self.text)
@@ -174,7 +176,10 @@ def _templates(skips: bool | Sequence[Template]) -> tuple[Template, ...]:
     for template in skips:
         if not template or list(template) != sorted(set(template)) or template[0] < 1:
             raise InputError(f"A skip template is ascending offsets back such as (1, 3), got {template!r}.")
-    return tuple(map(tuple, skips))
+    found = tuple(map(tuple, skips))
+    if len(set(found)) < len(found):
+        raise InputError(f"Each skip template may stand once, got {found}.")
+    return found
 
 
 def _unfitted(skips: int) -> Floats:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from polyloom.buffer import TokenBuffer
 from polyloom.documents import Documents, Ids, encoded
 from polyloom.em import mixture_weights
 from polyloom.errors import InputError, VocabularyMismatch
@@ -49,6 +50,8 @@ class Layered(LanguageModel):
     ) -> None:
         if pool != "linear":
             raise InputError(f"Unknown pool {pool!r}; known is 'linear'.")
+        if not isinstance(base, LanguageModel):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+            raise InputError(f"Expected a model as the base, got {type(base).__name__}.")
         if name in layers:
             raise InputError(f"The base is called {name!r} already; give the layer of that name another one.")
         self.vocabulary = base.vocabulary
@@ -61,7 +64,7 @@ class Layered(LanguageModel):
     @property
     def weights(self) -> dict[str, float]:
         """The weight of each layer, the base first."""
-        return {name: layer.weight for name, layer in self.layers.items()}
+        return {name: float(layer.weight) for name, layer in self.layers.items()}
 
     @property
     def models(self) -> dict[str, LanguageModel]:
@@ -71,7 +74,8 @@ class Layered(LanguageModel):
     @property
     def proportions(self) -> Floats:
         """The weights divided by their sum, float64 (K,)."""
-        weights = np.array(list(self.weights.values()), np.float64)
+        weights = np.array(list(self.weights.values()))
+        weights = weights / weights.max()  # first, since the sum of very large ones would not be finite
         return weights / weights.sum()
 
     def with_weights(self, **weights: float) -> "Layered":
@@ -140,8 +144,10 @@ class LayeredContinuation(Continuation):
 
     model: Layered
 
-    def __init__(self, model: Layered, tokens: Ids, members: list[Continuation]) -> None:
-        super().__init__(model, tokens)
+    def __init__(
+        self, model: Layered, tokens: Ids, members: list[Continuation], buffer: TokenBuffer | None = None
+    ) -> None:
+        super().__init__(model, tokens, buffer)
         self.members = members
 
     def distribution(self) -> Floats:
@@ -156,7 +162,7 @@ class LayeredContinuation(Continuation):
 
     def fork(self) -> Self:
         """The same place again; the states of the members are forked."""
-        return type(self)(self.model, self.tokens, [member.fork() for member in self.members])
+        return type(self)(self.model, self.tokens, [member.fork() for member in self.members], self._buffer)
 
     def states(self) -> Iterator[Continuation]:
         """The mix's own state, then those of the layers."""
@@ -184,8 +190,8 @@ def _mixed(proportions: Floats, log_probs: "list[Floats] | tuple[Floats, ...]") 
 def _check(name: str, layer: object, base: LanguageModel) -> None:
     if not isinstance(layer, Layer):
         raise InputError(f"Layer {name!r} is a {type(layer).__name__}; expected Layer(model, weight).")
-    if not (math.isfinite(layer.weight) and layer.weight >= 0):
-        raise InputError(f"The weight of {name!r} must be finite and 0 or more, got {layer.weight}.")
+    if not isinstance(layer.weight, int | float) or not (math.isfinite(layer.weight) and layer.weight >= 0):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+        raise InputError(f"The weight of {name!r} must be a finite number of 0 or more, got {layer.weight!r}.")
     if layer.model.vocabulary != base.vocabulary:
         raise VocabularyMismatch(
             f"Layer {name!r} speaks {layer.model.vocabulary!r}, the base speaks {base.vocabulary!r}. "

@@ -40,11 +40,11 @@ def weave(
     """A mix with one layer for each voice, and the held-out documents of each, encoded and ending in `</s>`.
 
     A voice is one text, whose paragraphs (or, if they are few, sentences) are its documents, or an iterable of
-    documents.  The share `held_out` of each voice's documents, at least one, chosen by a hash of their content, is not
-    learned from.  `vocabulary` defaults to every word of every voice.  `progress` prints a line for each voice; by
+    documents.  The share `held_out` of each voice's different documents, at least one and not all, chosen by a hash of
+    their content, is not learned from.  `vocabulary` defaults to every word of every voice.  `progress` prints a line for each voice; by
     default it does so in a notebook and in a terminal.
 
-    Raises InputError if there is no voice, if one has fewer than two documents, or if a value is no text.
+    Raises InputError if there is no voice, if one has fewer than two different documents, or if a value is no text.
     """
     if not 0 < held_out < 1:
         raise InputError(f"held_out must lie between 0 and 1, got {held_out}.")
@@ -73,17 +73,26 @@ def _checked(voices: object) -> Mapping[str, Texts]:
 
 
 def _documents(name: str, text: Texts) -> list[str]:
-    """The documents of a voice, none of them blank."""
-    found = _cut(text) if isinstance(text, str) else list(each(text))
+    """The documents of a voice, none of them blank, with the line ends of Unix."""
+    try:
+        found = _cut(_unix(text)) if isinstance(text, str) else list(each(text))
+    except InputError as error:
+        raise InputError(f"Voice {name!r}: {error}") from None
     if any(not isinstance(document, str) for document in found):
         raise InputError(f"Voice {name!r}: expected text, got arrays of ids.")
-    kept = [document for document in cast("list[str]", found) if document.strip()]
-    if len(kept) < 2:
+    kept = [_unix(document) for document in cast("list[str]", found) if document.strip()]
+    different = len(set(kept))
+    if different < 2:
         raise InputError(
-            f"Voice {name!r} has {len(kept)} sentences or paragraphs; at least 2 are needed, "
+            f"Voice {name!r} has {different} of the 2 different sentences or paragraphs that it needs at least, "
             f"since one of them is held out. Give it more text."
         )
     return kept
+
+
+def _unix(text: str) -> str:
+    """A file from Windows is the same text: it must be cut, split and hashed alike."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _cut(text: str) -> list[str]:
@@ -93,8 +102,8 @@ def _cut(text: str) -> list[str]:
 
 def _split(documents: list[str], share: float) -> tuple[list[str], list[str]]:
     """Held-out documents and the rest, both in their order; the choice depends on content alone."""
-    ranked = sorted(documents, key=lambda document: hashlib.sha256(document.encode()).digest())
-    chosen = set(ranked[: max(1, round(share * len(documents)))])
+    ranked = sorted(set(documents), key=lambda document: hashlib.sha256(document.encode()).digest())
+    chosen = set(ranked[: min(max(1, round(share * len(ranked))), len(ranked) - 1)])
     return [d for d in documents if d in chosen], [d for d in documents if d not in chosen]
 
 

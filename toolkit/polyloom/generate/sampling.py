@@ -22,6 +22,9 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name, kind in (("temperature", int | float), ("max_tokens", int), ("seed", int)):
+            if not isinstance(getattr(self, name), kind):
+                raise InputError(f"{name} must be a number, got {getattr(self, name)!r}.")
         if not 0 <= self.temperature < float("inf"):
             raise InputError(f"temperature must be 0 (greedy) or more, got {self.temperature}.")
         if self.max_tokens < 0:

@@ -5,16 +5,26 @@
 - In a notebook's output each widget stands in three forms: live, as HTML without scripts (what a viewer without Python
   shows), and as stable text.
 - The page asks by messages `{op, id, …}`; the method `_answer_OP` replies, and an error it raises is the answer.
+- The page reports the traits named in `reported` and no others. What a validator refuses takes the whole report back:
+  the page gets the old values again, and the reason.
 - `to_html` writes the same module into one page that needs no kernel and no network.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# ipywidgets carries no types: of what is inherited from it, nothing is known.
+
+import contextlib
 import os
 import tempfile
+from collections.abc import Generator
+from difflib import get_close_matches
 from functools import cache
+from inspect import signature
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import anywidget
+import ipywidgets
 import traitlets
 
 from polyloom.errors import InputError, PolyloomError
@@ -23,6 +33,19 @@ from polyloom_widgets.base.page import page
 
 THEME = Path(__file__).with_name("theme.css")
 PAGE_LIMIT = 5_000_000  # bytes of an exported page
+
+
+class Refused(InputError, traitlets.TraitError):  # noqa: N818 - it says what became of the value
+    """A value that a trait cannot take; of this kind, so that traitlets takes back what came along with it."""
+
+
+@contextlib.contextmanager
+def refusing() -> Generator[None]:
+    """In a validator: what is no good input is refused."""
+    try:
+        yield
+    except InputError as error:
+        raise Refused(str(error)) from None
 
 
 @cache
@@ -36,9 +59,14 @@ def _styles(path: Path) -> str:
 
 
 class Widget(anywidget.AnyWidget):
-    """Base class: a leaf names its `module` (its style sheet stands beside it) and gives `_text`, `_still`, `_export`."""
+    """Base class.
+
+    A leaf names its `module` (the style sheet stands beside it) and the traits that are `reported`, and gives `_text`,
+    `_still` and `_export`.
+    """
 
     module: ClassVar[Path]
+    reported: ClassVar[frozenset[str]] = frozenset()
 
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
@@ -52,8 +80,22 @@ class Widget(anywidget.AnyWidget):
         return _styles(self.module.with_suffix(".css"))
 
     def __init__(self, **traits: Any) -> None:
+        if unknown := [name for name in traits if not self.has_trait(name)]:
+            near = get_close_matches(unknown[0], [*signature(type(self)).parameters, "layout"], 1)
+            advice = f" Did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"{type(self).__name__} takes no {unknown[0]!r}.{advice}")
         super().__init__(**traits)
         self.on_msg(_reply)
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the page reports: all of it, or nothing and say why."""
+        try:
+            if strange := sync_data.keys() - self.reported - _LAID_OUT:
+                raise InputError(f"The page may not set {', '.join(sorted(strange))}.")
+            super().set_state(sync_data)
+        except (PolyloomError, traitlets.TraitError) as error:
+            self.send_state([name for name in sync_data if name in self.keys])
+            self.send({"op": "set", "error": str(error)})
 
     def _text(self) -> str:
         """One stable line: the class and what it shows."""
@@ -70,14 +112,15 @@ class Widget(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return self._text()
 
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         del options  # include= and exclude= are the notebook's to apply
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
-        return {
+        forms = {
             "application/vnd.jupyter.widget-view+json": view,
             "text/html": self._still(),
             "text/plain": self._text(),
         }
+        return forms, {}
 
     def to_html(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
         """Write the widget as one HTML file that runs without Python and without a network; returns its path.
@@ -93,16 +136,20 @@ class Widget(anywidget.AnyWidget):
         return _written(Path(path), content)
 
 
-def _reply(widget: Widget, content: dict[str, Any], buffers: object) -> None:
+_LAID_OUT = frozenset(ipywidgets.DOMWidget.class_trait_names(sync=True))  # what every widget's host may set
+
+
+def _reply(widget: Widget, content: object, buffers: object) -> None:
     """Answer one message from the page."""
     del buffers
-    op, id = content.get("op"), content.get("id")
+    question = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+    op, id = question.get("op"), question.get("id")
     answer = getattr(widget, f"_answer_{op}", None) if isinstance(op, str) else None
     if answer is None:
         widget.send({"op": op, "id": id, "error": f"{type(widget).__name__} does not know {op!r}."})
         return
     try:
-        found = answer(content)
+        found = answer(question)
     except PolyloomError as error:
         found = {"error": str(error)}
     widget.send({"op": op, "id": id, **found})
@@ -110,6 +157,8 @@ def _reply(widget: Widget, content: dict[str, Any], buffers: object) -> None:
 
 def _written(path: Path, content: bytes) -> Path:
     """Put a file in place in one step."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} in. Make it first.")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -1,7 +1,8 @@
 """The next-token bars: what each layer gives the tokens that any mix could put first.
 
-The listed tokens are the best of each layer.  A token that is not listed has at most Σ v_k rest_k in a mix, where rest_k
-is the most layer k gives any token that is not listed: the page knows by that bound when its top ten is the true one.
+The listed tokens are the best of each layer.  A token that is not listed has at most Σ v_k rest_k in a mix, where
+rest_k is the most that layer k gives any token that is not listed: by that bound the page knows whether its top ten is
+the true one.
 """
 
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Bars:
         others = self.chance.copy()
         others[:, self.listed] = 0
         at = np.flatnonzero(self.listed == self.actual) if self.actual is not None else np.empty(0, np.int64)
-        described = {
+        described: dict[str, Any] = {
             "key": self.key,
             "before": vocabulary.decode(self.place.tokens),
             "after": "",

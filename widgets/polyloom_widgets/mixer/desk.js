@@ -169,6 +169,7 @@ export class Desk {
 
   /** @param {any} answer */
   answered(answer) {
+    if (answer?.op === "set") { this.failure = answer.error; this.redraw(); }
     const waiting = this.asked.get(answer?.op);
     if (!waiting || waiting.id !== answer.id) return;
     this.asked.delete(answer.op);

@@ -2,15 +2,15 @@
 
     desk = Mixer(mix, prompt="At night the", held_out=held_out)
 
-Python owns the state (`steps`, `cursor`, `prompt`, …) and every exact figure; the page draws, and while a finger moves a
-fader it computes the same figures itself from float32 arrays, marked ≈.  On release the state comes here, `model` becomes
-the mix on the desk, and the exact figures go back, marked =.
+Python owns the state (`steps`, `cursor`, `prompt`, …) and every exact figure; the page draws, and while a finger moves
+a fader it computes the same figures itself from float32 arrays, marked ≈.  On release the state comes here, `model`
+becomes the mix on the desk, and the exact figures go back, marked =.
 
 `desk.model` is that mix: read it, set it, `desk.observe(f, "model")` it.  See `mixer.js` for the other side.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,12 +23,14 @@ from polyloom.documents import Documents, Ids
 from polyloom.errors import InputError, PolyloomError
 from polyloom.generate.sampling import Sampling
 from polyloom.model import Floats, LanguageModel
-from polyloom_widgets.base.widget import Widget
+from polyloom.tokens.spans import spans
+from polyloom_widgets.base.widget import Widget, refusing
 from polyloom_widgets.mixer import still
 from polyloom_widgets.mixer.bars import Bars
 from polyloom_widgets.mixer.receipt import receipt
+from polyloom_widgets.mixer.recipe import checked_recipe, checked_sampling
 from polyloom_widgets.mixer.score import HeldOut
-from polyloom_widgets.mixer.step import KEPT, Step, checked, effective, plain
+from polyloom_widgets.mixer.step import KEPT, Step, checked, effective, following, plain
 
 WORDS = 40  # tokens that the desk writes at a time
 EXPORTED = 40_000  # positions that an exported page holds; with more it says ≈
@@ -59,32 +61,38 @@ class Mixer(Widget):
     """
 
     module: ClassVar[Path] = Path(__file__).with_name("mixer.js")
+    reported: ClassVar[frozenset[str]] = frozenset({"steps", "cursor", "pinned", "prompt", "place", "sampling"})
 
     model = traitlets.Instance(LanguageModel, allow_none=True)
 
-    layers = traitlets.List().tag(sync=True)
-    steps = traitlets.List().tag(sync=True)
+    layers = traitlets.List[dict[str, Any]]().tag(sync=True)
+    steps = traitlets.List[Step]().tag(sync=True)
     cursor = traitlets.Int(0).tag(sync=True)
-    pinned = traitlets.List().tag(sync=True)
-    prompt = traitlets.Unicode("").tag(sync=True)
+    pinned = traitlets.List[float]().tag(sync=True)
+    prompt: traitlets.Unicode[str, str | bytes] = traitlets.Unicode("").tag(sync=True)
     place = traitlets.Int(-1).tag(sync=True)
-    sampling = traitlets.Dict({"temperature": 0.5, "seed": 1}).tag(sync=True)
-    bars = traitlets.Dict().tag(sync=True)
+    sampling: "traitlets.Dict[str, Any]" = traitlets.Dict({"temperature": 0.5, "seed": 1}).tag(sync=True)
+    bars: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     bars_p = traitlets.Bytes(b"").tag(sync=True)
-    score = traitlets.Dict().tag(sync=True)
+    score: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     score_p = traitlets.Bytes(b"").tag(sync=True)
     score_blocks = traitlets.Bytes(b"").tag(sync=True)
-    exact = traitlets.Dict(None, allow_none=True).tag(sync=True)
-    presets = traitlets.List().tag(sync=True)
-    recipe = traitlets.Dict().tag(sync=True)
+    exact: traitlets.TraitType[Any, Any] = traitlets.Dict(None, allow_none=True).tag(sync=True)
+    presets = traitlets.List[dict[str, Any]]().tag(sync=True)
+    recipe: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     busy = traitlets.Unicode("").tag(sync=True)
     error = traitlets.Unicode("").tag(sync=True)
     offline = traitlets.Bool(False).tag(sync=True)
-    receipts = traitlets.Dict().tag(sync=True)
+    receipts: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self, mix: LanguageModel | None = None, prompt: str = "", held_out: Documents | None = None, **traits: Any
     ) -> None:
+        if mix is not None and not isinstance(mix, LanguageModel):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+            advice = " weave gives two things: mix, held_out = polyloom.weave(...)" if isinstance(mix, tuple) else ""
+            raise InputError(f"Expected a mix or a model, got {type(mix).__name__}.{advice}")
+        if not isinstance(prompt, str):
+            raise InputError(f"Expected the prompt as text, got {type(prompt).__name__}.")
         super().__init__(**traits)
         self._held_out = held_out
         self._inside = False  # while Python changes the state, its own observers rest
@@ -93,8 +101,12 @@ class Mixer(Widget):
         self._judge: HeldOut | None = None
         with self._own():
             self.prompt = prompt
-        if mix is not None:
-            self.model = mix
+        try:
+            if mix is not None:
+                self.model = mix
+        except BaseException:
+            self.close()  # a desk that could not be laid out leaves nothing behind
+            raise
 
     # -- the mix -------------------------------------------------------------------------------------------------
 
@@ -121,12 +133,12 @@ class Mixer(Widget):
         if self._inside or self.model is None:
             return
         old, new = change["old"], self.mix
-        step = plain(list(new.weights.values()))
+        weights = list(new.weights.values())
         with self._own():
             if isinstance(old, Layered) and _same_members(old, new):
-                self._append(step)
+                self._append(following(self.step, weights))
             else:
-                self._open(new, step)
+                self._open(new, plain(weights))
         self._publish()
 
     def _open(self, mix: Layered, step: Step) -> None:
@@ -159,7 +171,8 @@ class Mixer(Widget):
 
     @traitlets.validate("place")
     def _known_place(self, proposal: Any) -> int:
-        places = len(self._judge) if getattr(self, "_judge", None) else 0
+        judge: HeldOut | None = getattr(self, "_judge", None)
+        places = len(judge) if judge is not None else 0
         return int(proposal["value"]) if -1 <= proposal["value"] < places else -1
 
     @traitlets.observe("prompt", "place")
@@ -195,11 +208,21 @@ class Mixer(Widget):
 
     @traitlets.validate("steps")
     def _whole_steps(self, proposal: Any) -> list[Step]:
-        return [checked(step, len(self.layers)) for step in proposal["value"]][-KEPT:]
+        with refusing():
+            if self.layers and not proposal["value"]:
+                raise InputError("Expected at least one step.")
+            return [checked(step, len(self.layers)) for step in proposal["value"]][-KEPT:]
 
     @traitlets.validate("pinned")
     def _whole_pin(self, proposal: Any) -> list[float]:
-        return checked({**plain(proposal["value"]), "weights": proposal["value"]}, len(self.layers))["weights"]
+        flags = [False] * len(self.layers)
+        with refusing():
+            return checked({"weights": proposal["value"], "muted": flags, "soloed": flags}, len(flags))["weights"]
+
+    @traitlets.validate("sampling")
+    def _known_sampling(self, proposal: Any) -> dict[str, Any]:
+        with refusing():
+            return checked_sampling(proposal["value"])
 
     @traitlets.observe("steps", "cursor", "pinned")
     def _faders_changed(self, change: Any) -> None:
@@ -252,26 +275,12 @@ class Mixer(Widget):
 
         Raises InputError if it is no recipe or names a layer that is not on the desk; nothing is changed then.
         """
-        if recipe.get("polyloom") != "recipe" or recipe.get("format") != 1:
-            raise InputError("Expected a recipe of format 1, as to_recipe() or the desk's Recipe button gives it.")
-        names, step = list(self.mix.layers), self.step
-        named = [*recipe.get("weights", {}), *recipe.get("muted", []), *recipe.get("soloed", [])]
-        if unknown := [name for name in named if name not in names]:
-            raise InputError(f"The recipe names {unknown[0]!r}; the layers are {', '.join(names)}.")
-        weights = recipe.get("weights", {})
-        new: Step = {
-            "weights": [weights.get(name, old) for name, old in zip(names, step["weights"], strict=True)],
-            "muted": [name in recipe.get("muted", []) for name in names],
-            "soloed": [name in recipe.get("soloed", []) for name in names],
-        }
-        new = checked(new, len(names))
-        settings = {name: recipe.get(name, self.sampling[name]) for name in ("temperature", "seed")}
-        Sampling(**settings)  # raises for a value out of range
+        step, settings, prompt = checked_recipe(recipe, list(self.mix.layers), self.step, self.sampling)
         with self._own():
             self.sampling = settings
-            self._append(new)
-            if recipe.get("prompt", self.prompt) != self.prompt:
-                self.prompt, self.place = str(recipe["prompt"]), -1
+            self._append(step)
+            if prompt is not None and (prompt != self.prompt or self.place != -1):
+                self.prompt, self.place = prompt, -1
                 self._ask()
         self._publish()
 
@@ -280,7 +289,7 @@ class Mixer(Widget):
         self.cursor = len(self.steps) - 1
 
     @contextlib.contextmanager
-    def _own(self) -> Iterator[None]:
+    def _own(self) -> Generator[None]:
         """While Python changes several traits, observers rest; the caller publishes once at the end."""
         outer, self._inside = self._inside, True
         try:
@@ -313,21 +322,21 @@ class Mixer(Widget):
     def _answer_receipt(self, question: Mapping[str, Any]) -> dict[str, Any]:
         if self._bars is None or question.get("key") != self._bars.key:
             raise InputError("The text has changed since; click the word again.")
-        return receipt(self._bars.place, self.mix.token_id(question["token"]), self._bars.key)
+        token = question.get("token")
+        if not isinstance(token, int) or isinstance(token, bool):
+            raise InputError(f"Expected the id of a token, got {token!r}.")
+        return receipt(self._bars.place, self.mix.token_id(token), self._bars.key)
 
     def _answer_generate(self, question: Mapping[str, Any]) -> dict[str, Any]:
         del question
         names = list(self.mix.layers)
         tokens, _ = self._here()
         written = self.mix.generate(tokens, Sampling(max_tokens=WORDS, **self.sampling))
-        decode = self.mix.vocabulary.decode
-        said, pieces = list(tokens), list[dict[str, Any]]()
-        for step in written.steps:
-            before = decode(said)
-            said.append(step.token)
-            after = decode(said)
-            text = after[len(before) :] if after.startswith(before) else step.piece
-            pieces.append({"text": text, "layer": names.index(step.loudest), "share": step.shares[step.loudest]})
+        texts = spans(self.mix.vocabulary, [*tokens.tolist(), *(step.token for step in written.steps)])[len(tokens) :]
+        pieces = [
+            {"text": text, "layer": names.index(step.loudest), "share": step.shares[step.loudest]}
+            for text, step in zip(texts, written.steps, strict=True)
+        ]
         return {"pieces": pieces, "text": written.text}
 
     def _answer_fit(self, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -351,7 +360,7 @@ class Mixer(Widget):
     def _still(self) -> str:
         if self.model is None or self._bars is None:
             return "<div>No layers yet: <code>Mixer(mix, held_out=held_out)</code></div>"
-        bars = self.exact["bars"] if self.exact else []
+        bars: list[dict[str, Any]] = self.exact["bars"] if self.exact else []
         words = [self.mix.vocabulary.display(bar["token"]) for bar in bars]
         score = f"perplexity = {self.exact['perplexity']:.1f}" if self.exact and self._judge else ""
         return still.still(self.layers, effective(self.step), bars, words, self.bars["before"], score)

@@ -1,10 +1,9 @@
 // @ts-check
 /**
- * The recipe: how this mix was made, as a JSON text to copy, and a box that restores one. A recipe holds the weights that
- * sound; a layer that was silenced or is not named keeps its own weight.
+ * The recipe: how this mix was made, as a JSON text to copy, and a box that restores one. It holds the weights of all
+ * layers and who is muted or soloed; a layer that it does not name keeps its weight. Python reads and writes the same.
  */
 import { attribute, button, make, write } from "../base/dom.js";
-import { effective } from "./mixing.js";
 
 /** @param {import("./desk.js").Desk} desk @param {import("../base/dom.js").Lifetime} life */
 export function recipe(desk, life) {
@@ -58,10 +57,9 @@ export function recipe(desk, life) {
 /** @param {import("./desk.js").Desk} desk */
 function recipeOf(desk) {
   const step = desk.committed;
-  const weights = effective(step);
   const names = desk.layers.map((layer) => layer.name);
   return {
-    ...desk.model.get("recipe"), weights: Object.fromEntries(names.map((name, k) => [name, weights[k]])),
+    ...desk.model.get("recipe"), weights: Object.fromEntries(names.map((name, k) => [name, step.weights[k]])),
     muted: names.filter((_, k) => step.muted[k]), soloed: names.filter((_, k) => step.soloed[k]), prompt: desk.model.get("prompt"), ...desk.sampling,
   };
 }
@@ -83,13 +81,12 @@ function restored(desk, text) {
   if (typeof weights !== "object" || !lists.every(Array.isArray)) return bad("This recipe is damaged: weights must be an object, muted and soloed lists of names.");
   const strange = [...new Set([...Object.keys(weights), ...lists.flat()])].filter((name) => !names.includes(name));
   if (strange.length) return bad(`This recipe names ${strange.join(", ")}, which this desk does not have. Its layers are ${names.join(", ")}.`);
-  const wrong = Object.entries(weights).find(([, weight]) => typeof weight !== "number" || !(weight >= 0 && weight <= 4));
-  if (wrong) return bad(`The weight of ${wrong[0]} must be a number from 0 to 4, not ${JSON.stringify(wrong[1])}.`);
+  const wrong = Object.entries(weights).find(([, weight]) => typeof weight !== "number" || !(weight >= 0 && weight < Infinity));
+  if (wrong) return bad(`The weight of ${wrong[0]} must be a number of 0 or more, not ${JSON.stringify(wrong[1])}.`);
 
   const [muted, soloed] = lists.map((list) => names.map((name) => list.includes(name)));
-  const silenced = names.map((_, k) => muted[k] || (soloed.some(Boolean) && !soloed[k]));
   const old = desk.committed.weights;
-  desk.commit({ weights: names.map((name, k) => (silenced[k] && !weights[name] ? old[k] : weights[name] ?? old[k])), muted, soloed }, "recipe restored", true);
+  desk.commit({ weights: names.map((name, k) => weights[name] ?? old[k]), muted, soloed }, "recipe restored", true);
   const { temperature, seed } = desk.sampling;
   const sampling = { temperature: Number.isFinite(given.temperature) ? given.temperature : temperature, seed: Number.isInteger(given.seed) ? given.seed : seed };
   if (desk.offline) return { good: true, text: "The mix is restored. The text stays: a page without Python cannot read another one." };

@@ -84,7 +84,7 @@ class HeldOut:
         return [{"name": name, "start": start, "stop": stop} for name, start, stop in edges if stop > start]
 
     def figures(self, now: Floats, pinned: Floats) -> dict[str, Any]:
-        """Perplexity of the mix in proportions `now`, against `pinned`, whole and by slice; float64 over all positions."""
+        """Perplexity of the mix in proportions `now` against `pinned`, whole and by slice; float64, all positions."""
         ours, theirs = np.log(now @ self.chance), np.log(pinned @ self.chance)
         gained = ours - theirs
         ratio = float(np.exp(-gained.mean()))

@@ -29,6 +29,13 @@ def effective(step: Step) -> list[float]:
     return [0.0 if muted or (solo and not soloed) else weight for weight, muted, soloed in rows]
 
 
+def following(step: Step, weights: Sequence[float]) -> Step:
+    """The step that sounds like `weights`; layers that were silenced and stay silent keep their weight and stay so."""
+    pairs = zip(step["weights"], effective(step), weights, strict=True)
+    kept: Step = {**step, "weights": [old if new == 0 == sounding else float(new) for old, sounding, new in pairs]}
+    return kept if effective(kept) == list(weights) else plain(weights)
+
+
 def checked(step: object, layers: int) -> Step:
     """A step as it came from outside; InputError if it is not one for this many layers."""
     if not isinstance(step, dict):

@@ -1,14 +1,15 @@
 // @ts-check
 /**
  * The rows of a receipt as an ARIA tree grid: layer, term, its terms, training lines. Made once for a receipt; a picture
- * moves their bars and figures. The loudest layer stands open, so that the first look shows where the word comes from.
+ * moves their bars and figures. The largest terms stand open down to their training lines, so that the first look shows
+ * where the word comes from.
  */
 import { attribute, make, style, write } from "../base/dom.js";
 import { layerClasses } from "./palette.js";
 
 /** @typedef {import("./mixing.js").Term} Term */
 /** @typedef {import("./mixing.js").Line} Line */
-/** @typedef {{element: HTMLElement, level: number, parent: Node | null, open: boolean, opens: boolean, draw: (shares: number[], scaled: {starts: number[], total: number}) => void}} Node */
+/** @typedef {{element: HTMLElement, level: number, parent: Node | null, open: boolean, opens: boolean, value: number, draw: (shares: number[], scaled: {starts: number[], total: number}) => void}} Node */
 
 /** @param {import("./desk.js").Desk} desk @param {import("./receipt.js").Receipt} receipt */
 export function receiptNodes(desk, receipt) {
@@ -22,15 +23,15 @@ export function receiptNodes(desk, receipt) {
     return node;
   };
   const addTerm = (/** @type {Node} */ parent, /** @type {Term} */ term, /** @type {number} */ k, /** @type {number} */ before) => {
-    const node = add(parent, termRow(term, k, before, classes[k]));
+    const node = add(parent, { ...termRow(term, k, before, classes[k]), value: term.value });
     let at = before;
     for (const child of term.terms ?? []) { addTerm(node, child, k, at); at += child.value; }
-    for (const line of term.lines ?? []) add(node, lineRow(line));
+    for (const line of term.lines ?? []) add(node, { ...lineRow(line), value: 0 });
   };
   desk.layers.forEach((layer, k) => {
     const found = receipt.layers.find((one) => one.name === layer.name);
     if (!found) return;
-    const node = add(null, layerRow(found, k, classes[k]));
+    const node = add(null, { ...layerRow(found, k, classes[k]), value: found.p });
     let at = 0;
     for (const term of found.terms) { addTerm(node, term, k, at); at += term.value; }
   });
@@ -75,16 +76,18 @@ export function receiptNodes(desk, receipt) {
   };
 }
 
-/** Open the loudest layer, and in it the largest term that can show a sentence. @param {import("./desk.js").Desk} desk @param {import("./receipt.js").Receipt} receipt @param {Node[]} nodes */
+/** Open the loudest layer, in it the largest term, and so on down to the sentences. @param {import("./desk.js").Desk} desk @param {import("./receipt.js").Receipt} receipt @param {Node[]} nodes */
 function openLoudest(desk, receipt, nodes) {
   const weights = desk.step.weights;
   const loud = desk.layers.map((layer, k) => weights[k] * (receipt.layers.find((one) => one.name === layer.name)?.p ?? 0));
   const name = desk.layers[loud.indexOf(Math.max(...loud))].name;
   const top = nodes.find((node) => node.level === 1 && node.element.getAttribute("data-name") === name);
   if (!top) return;
-  top.open = true;
-  const told = nodes.find((node) => node.parent === top && nodes.some((line) => line.parent === node && line.element.hasAttribute("data-line")));
-  if (told) told.open = true;
+  for (let node = top; node?.opens;) {
+    node.open = true;
+    const below = nodes.filter((one) => one.parent === node && !one.element.hasAttribute("data-line"));
+    node = below.reduce((most, one) => (one.value > most.value ? one : most), below[0]);
+  }
 }
 
 /** @param {string} name @param {string} detail @param {string} look @param {boolean} opens @param {string} swatch */
