@@ -3,7 +3,8 @@
     maximise  Σ_t ln Σ_k w_k p_k(t)   over  w ≥ 0, Σ w = 1
 
 A round multiplies each weight by its *gain*, the mean of p_k(t) / p(t), and never makes the likelihood worse (Dempster,
-Laird and Rubin, 1977).  The objective is concave, and at its optimum no gain exceeds 1; ln max gain bounds what is left.
+Laird and Rubin, 1977).  The objective is concave.  At its optimum no gain exceeds 1; before, ln max gain bounds what is
+left.
 
 Components that nearly agree have gains near 1, and plain rounds would creep.  So the gain is raised to a power, the
 stride, that grows while the likelihood does and falls back to the plain round, which is always safe (Salakhutdinov and

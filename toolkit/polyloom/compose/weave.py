@@ -41,8 +41,8 @@ def weave(
 
     A voice is one text, whose paragraphs (or, if they are few, sentences) are its documents, or an iterable of
     documents.  The share `held_out` of each voice's different documents, at least one and not all, chosen by a hash of
-    their content, is not learned from.  `vocabulary` defaults to every word of every voice.  `progress` prints a line for each voice; by
-    default it does so in a notebook and in a terminal.
+    their content, is not learned from.  `vocabulary` defaults to every word of every voice.  `progress` prints a line
+    for each voice; by default it does so in a notebook and in a terminal.
 
     Raises InputError if there is no voice, if one has fewer than two different documents, or if a value is no text.
     """
@@ -102,7 +102,9 @@ def _cut(text: str) -> list[str]:
 
 def _split(documents: list[str], share: float) -> tuple[list[str], list[str]]:
     """Held-out documents and the rest, both in their order; the choice depends on content alone."""
-    ranked = sorted(set(documents), key=lambda document: hashlib.sha256(document.encode()).digest())
+    ranked = sorted(
+        set(documents), key=lambda document: hashlib.sha256(document.encode("utf-8", "surrogatepass")).digest()
+    )
     chosen = set(ranked[: min(max(1, round(share * len(ranked))), len(ranked) - 1)])
     return [d for d in documents if d in chosen], [d for d in documents if d not in chosen]
 

@@ -6,6 +6,7 @@ Temperature belongs here and never to a model.  0 means greedy: always the likel
 """
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, kind in (("temperature", int | float), ("max_tokens", int), ("seed", int)):
+        for name, kind in (("temperature", Real), ("max_tokens", Integral), ("seed", Integral)):
             if not isinstance(getattr(self, name), kind):
                 raise InputError(f"{name} must be a number, got {getattr(self, name)!r}.")
         if not 0 <= self.temperature < float("inf"):

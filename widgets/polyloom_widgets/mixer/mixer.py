@@ -88,11 +88,7 @@ class Mixer(Widget):
     def __init__(
         self, mix: LanguageModel | None = None, prompt: str = "", held_out: Documents | None = None, **traits: Any
     ) -> None:
-        if mix is not None and not isinstance(mix, LanguageModel):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
-            advice = " weave gives two things: mix, held_out = polyloom.weave(...)" if isinstance(mix, tuple) else ""
-            raise InputError(f"Expected a mix or a model, got {type(mix).__name__}.{advice}")
-        if not isinstance(prompt, str):
-            raise InputError(f"Expected the prompt as text, got {type(prompt).__name__}.")
+        _check_kinds(mix, prompt)
         super().__init__(**traits)
         self._held_out = held_out
         self._inside = False  # while Python changes the state, its own observers rest
@@ -380,6 +376,14 @@ class Mixer(Widget):
 
 
 NO_SCORE: dict[str, Any] = {"perplexity": 0.0, "pinned_perplexity": 0.0, "change": 0.0, "half": 0.0, "slices": []}
+
+
+def _check_kinds(mix: object, prompt: object) -> None:
+    if mix is not None and not isinstance(mix, LanguageModel):
+        advice = " weave gives two things: mix, held_out = polyloom.weave(...)" if isinstance(mix, tuple) else ""
+        raise InputError(f"Expected a mix or a model, got {type(mix).__name__}.{advice}")
+    if not isinstance(prompt, str):
+        raise InputError(f"Expected the prompt as text, got {type(prompt).__name__}.")
 
 
 def _proportions(weights: list[float]) -> Floats:
