@@ -25,8 +25,10 @@ SMALL = 0.01  # of the whole: smaller terms are printed as one
 
 @dataclass(frozen=True)
 class Passage:
-    """A place in the training text: what stood before a token, the token, what came after (as typed, with their spaces
-    and line breaks), and in which document."""
+    """A place in the training text: what stood before a token, the token, what came after, and in which document.
+
+    What stands around it is as typed, with its spaces and line breaks.
+    """
 
     before: str
     token: str

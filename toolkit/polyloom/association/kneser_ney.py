@@ -18,7 +18,7 @@ from polyloom.association.text import Places
 from polyloom.documents import Ids
 from polyloom.model import Floats
 
-FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])  # where counts of counts are too odd to go by: what KenLM falls back to
+FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])  # where counts of counts are too odd to go by: those of KenLM
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,14 @@ def continuation_counts(rows: Rows, longer: Rows, contexts: Level) -> Ids:
 
 
 def modified(counts: Ids) -> Floats:
-    """The discounts of counts 0, 1, 2 and 3 or more, float64 (4,); from 1 on all positive, so nothing is impossible."""
+    """The discounts of counts 0, 1, 2 and 3 or more, float64 (4,).
+
+    A small text can make an estimate negative; then, too, that discount falls back.  With all of them positive every
+    row leaves something for the order below, so that no token is impossible.
+    """
     once, twice, thrice, four = (int(np.count_nonzero(counts == k)) for k in (1, 2, 3, 4))
     if not (once and twice and thrice and four):
         return FALLBACK
     y = once / (once + 2 * twice)
     found = np.array([0.0, 1 - 2 * y * twice / once, 2 - 3 * y * thrice / twice, 3 - 4 * y * four / thrice])
-    return found if found[1:].min() > 0 else FALLBACK
+    return np.where(found > 0, found, FALLBACK)

@@ -5,8 +5,8 @@ Ratios read the same way whatever the unit: above 1 is better than the peer, 1 i
     better="lower"  (ms, MB):      ratio = peer_value / value,   limit_ratio = limit / value
     better="higher" (tokens/s):    ratio = value / peer_value,   limit_ratio = value / limit
 
-A bar is a comparison in words, `"value <= 50"`, `"ratio >= 10"` or `"limit_ratio >= 0.75"`, and `met` follows from it;
-neither can be stated by hand.  What could not be measured is None and has a reason.  A row says on what *kind* of machine
+A bar is a comparison in words, `"value <= 50"`, `"ratio >= 10"` or `"limit_ratio >= 0.75"`, and `met` follows from it
+and is never stated by hand.  What could not be measured is None and has a reason.  A row says on what *kind* of machine
 it was measured, never on which.
 """
 

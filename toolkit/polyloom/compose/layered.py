@@ -10,6 +10,7 @@ another one that shares the members.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -190,7 +191,7 @@ def _mixed(proportions: Floats, log_probs: "list[Floats] | tuple[Floats, ...]") 
 def _check(name: str, layer: object, base: LanguageModel) -> None:
     if not isinstance(layer, Layer):
         raise InputError(f"Layer {name!r} is a {type(layer).__name__}; expected Layer(model, weight).")
-    if not isinstance(layer.weight, int | float) or not (math.isfinite(layer.weight) and layer.weight >= 0):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+    if not (isinstance(layer.weight, Real) and math.isfinite(layer.weight) and layer.weight >= 0):
         raise InputError(f"The weight of {name!r} must be a finite number of 0 or more, got {layer.weight!r}.")
     if layer.model.vocabulary != base.vocabulary:
         raise VocabularyMismatch(

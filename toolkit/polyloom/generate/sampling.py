@@ -25,7 +25,8 @@ class Sampling:
     def __post_init__(self) -> None:
         for name, kind in (("temperature", Real), ("max_tokens", Integral), ("seed", Integral)):
             if not isinstance(getattr(self, name), kind):
-                raise InputError(f"{name} must be a number, got {getattr(self, name)!r}.")
+                expected = "a number" if kind is Real else "a whole number"
+                raise InputError(f"{name} must be {expected}, got {getattr(self, name)!r}.")
         if not 0 <= self.temperature < float("inf"):
             raise InputError(f"temperature must be 0 (greedy) or more, got {self.temperature}.")
         if self.max_tokens < 0:

@@ -37,6 +37,17 @@ export function button(label, attributes = {}, ...children) {
   return /** @type {HTMLButtonElement} */ (make("button", { type: "button", class: "pl-button", ...names, ...attributes }, ...shown));
 }
 
+/** Switch a button off or on again; unlike `disabled`, that leaves the focus where it is. @param {Element} element @param {boolean} off */
+export function switchOff(element, off) {
+  attribute(element, "aria-disabled", off && "true");
+}
+
+/** Keep clicks from buttons that are switched off. @param {Lifetime} life @param {HTMLElement} root */
+export function keepClicks(life, root) {
+  const stop = (/** @type {Event} */ event) => { if (/** @type {Element} */ (event.target).closest("[aria-disabled]")) event.stopImmediatePropagation(); };
+  life.listen(root, "click", stop, { capture: true });
+}
+
 /** Write an attribute only where it changes. @param {Element} element @param {string} name @param {string | number | boolean} value */
 export function attribute(element, name, value) {
   if (value === false) {

@@ -84,8 +84,18 @@ class Widget(anywidget.AnyWidget):
             near = get_close_matches(unknown[0], [*signature(type(self)).parameters, "layout"], 1)
             advice = f" Did you mean {near[0]!r}?" if near else ""
             raise InputError(f"{type(self).__name__} takes no {unknown[0]!r}.{advice}")
+        self._laid_out = "layout" not in traits  # by ipywidgets, for this widget alone
         super().__init__(**traits)
         self.on_msg(_reply)
+
+    def close(self) -> None:
+        """Close the widget and its layout, which ipywidgets would keep for ever."""
+        if self.comm is None:
+            return
+        layout = self.layout
+        super().close()
+        if self._laid_out:
+            layout.close()
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what the page reports: all of it, or nothing and say why."""

@@ -13,6 +13,7 @@ import { ROWS } from "./picture.js";
 /** @typedef {import("./picture.js").Picture} Picture */
 /** @typedef {import("./picture.js").Row} Row */
 
+const THIN = 0.002; // of the scale: what is shorter would be an edge without a fill
 const ENDS = [0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1];
 
 /** @param {import("./desk.js").Desk} desk @param {import("../base/dom.js").Lifetime} life @param {(row: Row, byKey: boolean) => void} open */
@@ -79,6 +80,7 @@ function barRow(classes) {
       const length = (row.parts[k] ?? 0) / end;
       style(part, "left", percent(at));
       style(part, "width", `calc(${percent(length)} - 1px)`);
+      attribute(part, "hidden", length < THIN);
       at += length;
     });
     style(rank, "left", percent(Math.min(at, 0.7)));

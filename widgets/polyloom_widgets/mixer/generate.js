@@ -1,6 +1,6 @@
 // @ts-check
 /** Let the mix write on: a button, the seed, the temperature, and the words underlined in the colour of their loudest layer. */
-import { attribute, button, make, numberField, write } from "../base/dom.js";
+import { attribute, button, make, numberField, switchOff, write } from "../base/dom.js";
 import { layerClasses } from "./palette.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -30,7 +30,7 @@ export function generate(desk, life) {
 
   const draw = (/** @type {Picture} */ { silent }) => {
     attribute(element, "hidden", desk.offline);
-    attribute(go, "disabled", writing || silent);
+    switchOff(go, writing || silent);
     write(go, writing ? "Writing…" : "Generate");
     seed.show(desk.sampling.seed);
     temperature.show(desk.sampling.temperature);

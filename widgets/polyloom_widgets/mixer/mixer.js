@@ -5,7 +5,7 @@
  * `render` puts the regions together, draws them from the model once a frame at most, and returns the clean-up. Each
  * region is a function that makes its elements and returns `{element, draw}`; a picture holds every figure they draw.
  */
-import { attribute, figure, keepKeys, Lifetime, make, spokenToken, write } from "../base/dom.js";
+import { attribute, figure, keepClicks, keepKeys, Lifetime, make, spokenToken, write } from "../base/dom.js";
 import { bars, barTable } from "./bars.js";
 import { Desk } from "./desk.js";
 import { faders } from "./faders.js";
@@ -30,6 +30,7 @@ function render({ model, el }) {
   const life = new Lifetime();
   const root = make("div", { class: "polyloom pl-mixer", role: "group", "aria-label": "Mixing desk" });
   keepKeys(life, root);
+  keepClicks(life, root);
   let inner = new Lifetime();
   const build = () => {
     inner.end();

@@ -3,7 +3,7 @@
  * Is it better? The change of held-out perplexity against the pinned mix with its 95 % interval, what the perplexity
  * means, and a row for each slice: pinned → now, on one logarithmic axis that under a moving hand only grows.
  */
-import { attribute, button, figure, make, signed, style, write } from "../base/dom.js";
+import { attribute, button, figure, make, signed, style, switchOff, write } from "../base/dom.js";
 import { layerClasses } from "./palette.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -39,7 +39,7 @@ export function score(desk, life) {
       return;
     }
     attribute(pin, "hidden", false);
-    attribute(pin, "disabled", picture.same);
+    switchOff(pin, picture.same);
     write(headline, picture.same ? `${signed(0)}` : `${signed(picture.change)} ± ${picture.half.toFixed(1)}`);
     write(verdict, judged(picture));
     write(meaning, `perplexity ${exact ? "=" : "≈"} ${figure(picture.perplexity)}${exact || Number(figure(picture.band, picture.perplexity)) === 0 ? "" : ` ± ${figure(picture.band, picture.perplexity)}`}: ${asUnsure(picture.perplexity)}`);
@@ -124,6 +124,6 @@ function sliceRow(name, look) {
 /** Round figures for a logarithmic axis: 1, 2, 5 of each decade, or decades where that is too many. @param {number} low @param {number} high @returns {number[]} */
 function roundFigures(low, high) {
   const decades = Array.from({ length: 12 }, (_, i) => 10 ** i);
-  const all = [[1, 1.5, 2, 3, 4, 5, 6, 8], [1, 2, 5], [1, 3], [1]].map((heads) => decades.flatMap((ten) => heads.map((head) => head * ten)).filter((value) => value >= low && value <= high));
+  const all = [[1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9], [1, 1.2, 1.5, 1.8, 2, 2.5, 3, 4, 5, 6, 8], [1, 1.5, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]].map((heads) => decades.flatMap((ten) => heads.map((head) => Number((head * ten).toFixed(1)))).filter((value) => value >= low && value <= high));
   return all.find((marks) => marks.length <= TICKS) ?? [];
 }

@@ -3,7 +3,7 @@
  * The text that the mix continues: an own prompt, or a place in the held-out text with its caret and steps of one word.
  * What is typed is sent when the hand rests for 250 ms, or at once on Enter. A page without Python shows its text only.
  */
-import { attribute, button, make, write } from "../base/dom.js";
+import { attribute, button, make, switchOff, write } from "../base/dom.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 
@@ -52,8 +52,8 @@ export function text(desk, life) {
     attribute(passage, "hidden", !reading && !offline);
     attribute(element, "data-reading", reading || offline);
     attribute(back.parentElement ?? back, "hidden", !reading || offline);
-    attribute(back, "disabled", now <= 0);
-    attribute(on, "disabled", now >= places - 1);
+    switchOff(back, now <= 0);
+    switchOff(on, now >= places - 1);
     write(where, `${now + 1} / ${places}`);
     if (!rest.waiting()) {
       const prompt = String(desk.model.get("prompt") ?? "").replace(/\r?\n/g, "↵");

@@ -1,6 +1,6 @@
 // @ts-check
 /** The toolbar: presets, undo and redo, a fit by Python, the recipe, and the word whether the figures are exact. */
-import { attribute, button, make, makeSvg, write } from "../base/dom.js";
+import { attribute, button, make, makeSvg, switchOff, write } from "../base/dom.js";
 import { sameNumbers } from "./mixing.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -43,10 +43,10 @@ export function toolbar(desk, life, panel) {
     const plain = !step.muted.some(Boolean) && !step.soloed.some(Boolean);
     const value = String(plain ? list.findIndex((preset) => sameNumbers(preset.weights, step.weights)) : -1);
     if (choice.value !== value && !desk.dragging) choice.value = value;
-    attribute(undo, "disabled", !desk.canUndo);
-    attribute(redo, "disabled", !desk.canRedo);
+    switchOff(undo, !desk.canUndo);
+    switchOff(redo, !desk.canRedo);
     attribute(fit, "hidden", desk.offline || !desk.score?.positions);
-    attribute(fit, "disabled", fitting);
+    switchOff(fit, fitting);
     write(fit, fitting ? "Fitting…" : "Fit");
     attribute(recipes, "aria-expanded", String(panel.isOpen()));
     attribute(badge, "data-exact", exact);

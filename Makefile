@@ -1,0 +1,49 @@
+# The commands of a checkout.  Each makes `.venv` first if it is missing or older than what it is made from; that takes
+# nothing but Python 3.11 or later (with venv and pip) and about two minutes.
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python3.14 python,$(call usable,$(name))))
+usable = $(shell $(1) -c 'import sys, venv, ensurepip; sys.version_info >= (3, 11) or sys.exit(1)' 2>/dev/null && echo $(1))
+
+BIN := .venv/bin
+READY := .venv/ready
+SLOW := browser or lesson or wheel
+
+.PHONY: help lab test test-fast bench check .venv
+.DEFAULT_GOAL := help
+
+help:  ## these lines
+	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+.venv: $(READY)  ## the environment: made when missing, made anew when pyproject.toml or constraints.txt changed
+
+lab: $(READY)  ## open the first lesson in JupyterLab; POLYLOOM_LAB_ARGS="--no-browser --port=8890" goes to jupyter lab
+	$(BIN)/polyloom lab notebooks $(POLYLOOM_LAB_ARGS)
+
+test: check  ## everything CI runs: check, unit tests, lessons, browser, installed wheel
+	$(BIN)/python -m pytest -m "not ($(SLOW))"
+	$(BIN)/python -m pytest -m "$(SLOW)" -v --durations=10
+
+test-fast: $(READY)  ## the tests that need neither browser nor kernel nor package registry
+	$(BIN)/python -m pytest -m "not ($(SLOW))"
+
+bench: $(READY)  ## every benchmark; writes benchmarks/latest.json
+	$(BIN)/polyloom bench --json benchmarks/latest.json
+
+check: $(READY)  ## ruff, pyright and the rules of the layout
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -q tests/test_layout.py
+
+# The stamp is written last, in a folder that begins empty: an install that failed or was interrupted never looks ready.
+# It holds the path of the checkout, because a copied or moved environment still imports from where it was made.
+moved = $(shell test ! -e $(READY) || { test "$$(cat $(READY))" = "$(CURDIR)" && $(BIN)/python -c ""; } 2>/dev/null || echo anew)
+
+.PHONY: anew
+anew: ;
+
+$(READY): pyproject.toml constraints.txt $(moved)
+	@test -n "$(PYTHON)" || { echo "Polyloom needs Python 3.11 or later with venv and pip: install it, or make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e ".[dev]"
+	@echo "$(CURDIR)" > $(READY)
