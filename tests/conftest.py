@@ -4,12 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from polyloom import AssociationModel, Layered, WordVocabulary, weave
 from polyloom.compose.weave import HeldOut
 from polyloom_datasets import load
 
 pytest.register_assert_rewrite("contract")
+
+settings.register_profile("polyloom", deadline=None)  # how fast an example runs is no property of the code
+settings.load_profile("polyloom")
 
 VOICES = ("sea", "kitchen", "contracts", "lullabies", "field_guide")
 

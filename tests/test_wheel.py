@@ -31,7 +31,7 @@ CARRIED = {
     "polyloom_kernels": "cuda_kernels/polyloom_kernels",
     "polyloom": "toolkit/polyloom",
 }
-KINDS = {".py", ".js", ".css", ".txt", ".toml", ".typed", ".ipynb", ".cu"}
+KINDS = {".py", ".js", ".css", ".json", ".txt", ".toml", ".typed", ".ipynb", ".cu"}
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/lab/tree/01_weave\.ipynb\?token=\w+")
 MAKE = """
 import importlib.util, time, polyloom
@@ -191,7 +191,9 @@ def test_lab_copies_the_lessons_and_serves_the_first(installed: Installed, serve
     with urlopen(f"http://{parts.netloc}/api/kernelspecs?{parts.query}", timeout=30) as answer:
         assert "python3" in json.load(answer)["kernelspecs"]
     with urlopen(served, timeout=30) as answer:
-        assert b"JupyterLab" in answer.read()
+        page = answer.read()
+        assert b"JupyterLab" in page
+        assert b"apputils-extension:announcements" in page  # switched off: no question about news, no check for updates
     with pytest.raises(HTTPError, match="403") as refused:
         urlopen(f"http://{parts.netloc}/api/contents/01_weave.ipynb", timeout=30)
     refused.value.close()

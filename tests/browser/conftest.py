@@ -63,6 +63,15 @@ def open_tab(chromium: "Browser") -> Iterator[Callable[..., Tab]]:
 
 
 @pytest.fixture(scope="session")
+def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pictures of the README go: into `docs` when asked, else nowhere that lasts."""
+    given = request.config.getoption("--pictures", None)
+    folder = Path(given) if given else tmp_path_factory.mktemp("pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def shots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where screenshots go."""
     given = request.config.getoption("--screenshots", None) or os.environ.get("POLYLOOM_SCREENSHOTS")

@@ -35,7 +35,8 @@ RUN_ALL = """async () => {
 CELLS = """() => {
   const cells = window.jupyterapp.shell.currentWidget.content.widgets.map((cell) => cell.model);
   const errors = (cell) => cell.outputs.toJSON().filter((one) => one.output_type === "error").map((one) => one.evalue);
-  return cells.filter((cell) => cell.type === "code").map((cell) => ({ count: cell.executionCount, errors: errors(cell) }));
+  const told = (cell) => ({ count: cell.executionCount, errors: errors(cell) });
+  return cells.filter((cell) => cell.type === "code").map(told);
 }"""
 
 
@@ -219,6 +220,34 @@ def test_themes_and_a_narrow_window(hand: Hand, lesson: Lesson, shots: Path, the
         )
         assert sticks <= 0
     page.set_viewport_size({"width": 1300, "height": 1000})
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_the_pictures_of_the_readme(hand: Hand, lesson: Lesson, pictures: Path, theme: str) -> None:
+    """The real desk, 760 pixels wide, after the sea was pushed up; its second view, in which nothing was written."""
+    page, hand = lesson.tab.page, Hand(lesson.tab.page, 1)
+    hand.desk.scroll_into_view_if_needed()
+    lesson.command("apputils:change-theme", theme=f"JupyterLab {theme}")
+    page.wait_for_function("dark => document.body.dataset.jpThemeLight === String(!dark)", arg=theme == "Dark")
+    page.set_viewport_size({"width": 1300, "height": 1000})
+    page.set_viewport_size({"width": 1300 - width(hand) + 760, "height": 1000})
+    hand.fader("sea").focus()
+    page.keyboard.press("End")
+    page.evaluate("() => document.activeElement.blur()")
+    page.mouse.move(0, 0)
+    hand.await_sign("=")
+    assert width(hand) == 760
+    assert hand.desk.evaluate("desk => desk.offsetHeight") <= 580
+    assert hand.words()[0] == "tide"
+    picture = pictures / f"desk-{theme.lower()}.png"
+    hand.desk.screenshot(path=picture)
+    assert picture.stat().st_size <= 300_000
+    page.set_viewport_size({"width": 1300, "height": 1000})
+
+
+def width(hand: Hand) -> int:
+    hand.settled()
+    return int(hand.desk.evaluate("desk => desk.offsetWidth"))
 
 
 def test_nothing_was_asked_of_the_world_and_nothing_complained(lesson: Lesson) -> None:

@@ -19,23 +19,34 @@ from polyloom_widgets.mixer.step import Step
 pytestmark = pytest.mark.browser
 MIXES = 200
 
-# The page's own module once more, over the page's own data: the very figures that it draws, unrounded.
-FIGURES = """(mixes) => {
-  %s
-  const { state, buffers } = JSON.parse(document.querySelector("script[type='application/json']").textContent);
-  const traits = new Map(Object.entries(state));
+# The page's own module once more, and the page's own data as it stands in the file.
+MODULE = bundle(Mixer.module).replace("export default", "const view =")
+SOURCE = f"""
+  const {{ view, Desk, Painter, Lifetime }} = (() => {{ {MODULE}
+    return {{ view, Desk, Painter, Lifetime }};
+  }})();
+  const {{ state, buffers }} = JSON.parse(document.querySelector("script[type='application/json']").textContent);
   const decoded = (text) => new DataView(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
-  for (const [name, text] of Object.entries(buffers)) traits.set(name, decoded(text));
-  const model = { get: (name) => traits.get(name), set: (name, value) => traits.set(name, value), on() {}, off() {} };
+  const arrays = Object.entries(buffers).map(([name, text]) => [name, decoded(text)]);
+  const whole = {{ ...state, ...Object.fromEntries(arrays) }};
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+"""
+
+# The very figures that the page draws, unrounded.
+FIGURES = (
+    f"""(mixes) => {{ {SOURCE}"""
+    + """
+  const model = { get: (name) => whole[name], on() {}, off() {} };
   const desk = new Desk(model, new Lifetime(), () => {});
   const painter = new Painter(desk);
   return mixes.map((step) => {
-    model.set("steps", [step]); model.set("cursor", 0);
+    Object.assign(whole, { steps: [step], cursor: 0 });
     desk.tick();
     const { bars, score } = painter.look();
     return { rows: bars.rows.map(({ token, p, parts }) => ({ token, p, parts })), sure: bars.sure, ...score };
   });
 }"""
+)
 
 # Each mix pasted into the page's own recipe box, and what is drawn then.
 DRAWN = """async (recipes) => {
@@ -63,6 +74,29 @@ DRAWN = """async (recipes) => {
   }
   return seen;
 }"""
+
+
+# A view in which the traits named are still as a new model has them, until they arrive.
+LATE = (
+    f"""async ([late, empty]) => {{ {SOURCE}"""
+    + """
+  const traits = { ...whole, ...Object.fromEntries(late.map((name) => [name, empty[name]])) };
+  const heard = {};
+  const on = (event, handler) => (heard[event] ??= new Set()).add(handler);
+  const model = { get: (name) => traits[name], on, off() {} };
+  const el = document.body.appendChild(document.createElement("div"));
+  const end = view.render({ model, el });
+  await frame();
+  for (const name of late) {
+    traits[name] = whole[name];
+    for (const handler of heard[`change:${name}`] ?? []) handler();
+    await frame(); await frame();
+  }
+  const meaning = el.querySelector(".pl-meaning").textContent;
+  end();
+  return [meaning, el.childElementCount];
+}"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +150,7 @@ def by_python(desk: Mixer, step: Step) -> dict[str, Any]:
 
 def test_two_hundred_mixes_agree_with_python(desk: Mixer, tab: Tab) -> None:
     steps = random_steps(5)
-    module = bundle(desk.module).replace("export default", "const view =")
-    figures = tab.page.evaluate(FIGURES % module, steps)
+    figures = tab.page.evaluate(FIGURES, steps)
     recipes = [recipe(desk, step) for step in steps]
     Hand(tab.page).button("Recipe").click()
     drawn = tab.page.evaluate(DRAWN, recipes)
@@ -166,6 +199,18 @@ def assert_drawn(picture: dict[str, Any], figure: dict[str, Any], step: Step) ->
     for seen, row in zip(picture["words"], figure["rows"], strict=True):
         assert (0 if seen["p"] == "<0.001" else float(seen["p"])) == pytest.approx(row["p"], abs=0.000501)
         assert [width / 100 / scale for width in seen["widths"]] == pytest.approx(row["parts"], abs=1e-5)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["as sent", "backwards"])
+def test_traits_may_arrive_one_by_one(hand: Hand, order: int) -> None:
+    """A kernel sends them so, and a frame may fall between any two of them."""
+    names = ["layers", "steps", "pinned", "score_p", "score_blocks", "score", "bars_p", "bars", "exact", "presets"]
+    empty = {name: None if name.endswith(("_p", "_blocks")) else [] for name in names}
+    empty |= {"score": {}, "bars": {}, "exact": None}
+    meaning = hand.find(".pl-meaning").text_content()
+    for late in ([name] for name in names):
+        assert hand.page.evaluate(LATE, [late, empty]) == [meaning, 0]
+    assert hand.page.evaluate(LATE, [names[::order], empty]) == [meaning, 0]
 
 
 def test_faders_by_keyboard(hand: Hand) -> None:

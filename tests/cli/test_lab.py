@@ -120,10 +120,24 @@ def test_root_alone_needs_allow_root(monkeypatch: pytest.MonkeyPatch, user: int,
     assert ("--allow-root" in lab.jupyter(Path("a.ipynb"), [])) is allowed
 
 
-def test_jupyter_is_told_to_stay_off_the_network_and_the_caller_has_the_last_word() -> None:
-    line = lab.jupyter(Path("a.ipynb"), ["--LabApp.news_url=mine"])
-    assert "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate" in line
-    assert line.index("--LabApp.news_url=None") < line.index("--LabApp.news_url=mine")
+def test_the_caller_has_the_last_word() -> None:
+    line = lab.jupyter(Path("a.ipynb"), ["--LabApp.default_url=/tree"])
+    assert line[-1] == "--LabApp.default_url=/tree"
+
+
+def test_jupyter_neither_asks_about_news_nor_looks_for_updates(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "mine")
+    code = """
+import os
+from jupyterlab_server.config import get_page_config
+print(list(get_page_config([])["disabledExtensions"]), os.environ["JUPYTER_CONFIG_PATH"], sep="\\n")
+"""
+    assert lab._run([sys.executable, "-c", code]) == 0
+    disabled, paths = capfd.readouterr().out.splitlines()
+    assert "@jupyterlab/apputils-extension:announcements" in disabled
+    assert paths.endswith(f"{os.pathsep}mine")
 
 
 CHILD = """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-ROUNDS = 2_000
+ROUNDS = 10_000
 TOLERANCE = 1e-9  # nats a token: what another round may still gain when it stops
 LEAST = 1e-15  # a weight that a long stride brought to 0 could never come back
 

@@ -2,8 +2,9 @@
 
 An installed polyloom carries its lessons; in a checkout they are the `notebooks` folder itself, and opening that one
 copies nothing.  A lesson that you have changed stays yours.  JupyterLab runs as a child of this command with its output
-passed through, and stays on this computer; for this run it is told to look neither for news nor for updates of itself.
-On JupyterHub a server is running already, so the command only copies and says what to open.
+passed through; for this run alone its question about news and its checks for updates are switched off (by the settings
+in `jupyter/`), so that nothing leaves this computer unasked.  On JupyterHub a server is running already, so the command
+only copies and says what to open.
 """
 
 import os
@@ -23,6 +24,7 @@ from polyloom.errors import InputError, PolyloomError
 FOLDER = Path("polyloom-lessons")
 CARRIED = Path(__file__).parent / "lessons"  # in the wheel
 CHECKOUT = Path(__file__).parents[2] / "notebooks"  # beside widgets/
+SETTINGS = Path(__file__).parent / "jupyter"
 
 command = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -93,8 +95,6 @@ def jupyter(lesson: Path, options: Sequence[str]) -> list[str]:
         *(sys.executable, "-m", "jupyterlab"),
         f"--ServerApp.root_dir={lesson.parent.resolve()}",
         f"--LabApp.default_url=/lab/tree/{lesson.name}",
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         line.append("--allow-root")  # Jupyter asks root, as in a container, to confirm what it is doing
@@ -124,7 +124,8 @@ def _run(line: Sequence[str]) -> int:
     Ctrl-C reaches parent and child alike, and JupyterLab asks before it stops, so the parent only waits; a request to
     end the parent ends the child.
     """
-    with subprocess.Popen(line) as child:
+    paths = filter(None, [str(SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH")])
+    with subprocess.Popen(line, env=os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}) as child:
 
         def end(_number: int, _frame: FrameType | None) -> None:
             child.terminate()

@@ -35,7 +35,7 @@ class AssociationContinuation(Continuation):
         return np.log(self.model.spread(self._place())[0])
 
     def _place(self) -> Places:
-        recent = self.tokens[max(0, self._length - self.model.reach - 1) :]
+        recent = self.tokens[max(0, self._length - self.model.reach) :]
         return self.model.places(recent)[len(recent) :]
 
     def _explain(self, token: int) -> Explanation:

@@ -38,7 +38,8 @@ class Sampling:
         """One token id from log-probabilities of shape (V,)."""
         if self.temperature == 0:
             return int(log_probs.argmax())
-        scaled = (log_probs - log_probs.max()) / self.temperature
+        with np.errstate(over="ignore"):  # next to no temperature: −∞ for all but the likeliest
+            scaled = (log_probs - log_probs.max()) / self.temperature
         cumulative = np.cumsum(np.exp(scaled))
         drawn = random.random() * float(cumulative[-1])
         return min(int(np.count_nonzero(cumulative <= drawn)), len(cumulative) - 1)

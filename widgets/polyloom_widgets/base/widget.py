@@ -92,7 +92,7 @@ class Widget(anywidget.AnyWidget):
         """Close the widget and its layout, which ipywidgets would keep for ever."""
         if self.comm is None:
             return
-        layout = self.layout
+        layout = cast("Any", self.layout)
         super().close()
         if self._laid_out:
             layout.close()

@@ -13,7 +13,7 @@ import { ROWS } from "./picture.js";
 /** @typedef {import("./picture.js").Picture} Picture */
 /** @typedef {import("./picture.js").Row} Row */
 
-const THIN = 0.002; // of the scale: what is shorter would be an edge without a fill
+const THIN = 0.006; // of the scale: what is shorter would be an edge without a fill
 const ENDS = [0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1];
 
 /** @param {import("./desk.js").Desk} desk @param {import("../base/dom.js").Lifetime} life @param {(row: Row, byKey: boolean) => void} open */

@@ -51,9 +51,9 @@ export class Desk {
   /** @returns {number} */
   get cursor() { return this.model.get("cursor") ?? 0; }
   /** @returns {Bars | null} */
-  get bars() { return this.model.get("bars") ?? null; }
+  get bars() { return this.model.get("bars")?.tokens ? this.model.get("bars") : null; }
   /** @returns {Score | null} */
-  get score() { return this.model.get("score") ?? null; }
+  get score() { return this.model.get("score")?.slices ? this.model.get("score") : null; }
   /** @returns {number[]} */
   get pinned() { return this.model.get("pinned") ?? []; }
   /** @returns {{temperature: number, seed: number}} */

@@ -1,0 +1,189 @@
+"""Writing: the same seed writes the same, temperature does what it says, and every token knows who spoke for it."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract import distribution
+from polyloom import (
+    AssociationModel,
+    Explanation,
+    Generation,
+    InputError,
+    Layered,
+    Sampling,
+    Step,
+    Term,
+    WordVocabulary,
+)
+from polyloom.compose.weave import HeldOut
+from polyloom.generate import generate
+
+WORDS = WordVocabulary(["</s>", "the", "sea", "sings"])
+
+
+def step(token: int) -> Step:
+    return Step(token, WORDS.pieces[token], -1.0, {"a": 1.0})
+
+
+class Fixed:
+    """The least that generation needs: a place where the same comes next for ever."""
+
+    def __init__(self, log_probs: np.ndarray) -> None:
+        self.model, self.tokens, self.log_probs = self, np.empty(0, np.int64), log_probs
+        self.vocabulary = WORDS
+
+    def distribution(self) -> np.ndarray:
+        return self.log_probs
+
+    def explain(self, token: int) -> Explanation:
+        chance = math.exp(self.log_probs[token])
+        return Explanation(WORDS.pieces[token], "", "probability", (Term("it", chance),), chance)
+
+    def advance(self, token: int) -> None:
+        self.tokens = np.append(self.tokens, token)
+
+
+# the loop
+
+
+def test_the_same_seed_writes_the_same_and_another_does_not(woven: tuple[Layered, HeldOut]) -> None:
+    mix, _ = woven
+    texts = [mix.generate("At night the", Sampling(seed=seed, max_tokens=25)) for seed in (1, 1, 2)]
+    assert texts[0] == texts[1]
+    assert texts[0].text != texts[2].text
+
+
+def test_zero_temperature_takes_the_likeliest(sea: AssociationModel) -> None:
+    written = sea.generate("At night the", Sampling(temperature=0, max_tokens=15))
+    place = sea.begin("At night the")
+    for taken in written.steps:
+        assert taken.token == place.top(1).tokens[0]
+        place.advance(taken.token)
+    assert place.tokens[-1] == written.steps[-1].token
+
+
+def test_ties_at_zero_temperature_go_to_the_smaller_id() -> None:
+    tied = Fixed(np.log([0.2, 0.4, 0.4, 1e-9]))
+    assert [taken.token for taken in generate(tied, Sampling(temperature=0, max_tokens=3)).steps] == [1, 1, 1]
+
+
+def test_each_step_has_its_log_probability_and_its_shares(woven: tuple[Layered, HeldOut]) -> None:
+    mix, _ = woven
+    written = mix.generate("When the rain", Sampling(temperature=1.3, seed=4, max_tokens=20))
+    place = mix.begin("When the rain")
+    assert len(written.steps) > 5
+    for taken in written.steps:
+        assert taken.log_prob == pytest.approx(distribution(place)[taken.token])  # at temperature 1
+        assert taken.piece == mix.vocabulary.pieces[taken.token]
+        assert list(taken.shares) == list(mix.layers)
+        assert math.fsum(taken.shares.values()) == pytest.approx(1, abs=1e-12)
+        assert taken.shares[taken.loudest] == max(taken.shares.values())
+        place.advance(taken.token)
+
+
+def test_writing_stops_at_a_sentence_end_which_is_not_written() -> None:
+    model = AssociationModel.fit([np.array([1, 2, 3, 0])] * 5, WORDS, order=3, skips=False)
+    written = model.generate("the", Sampling(temperature=0))
+    assert written.text == str(written) == "sea sings"
+    assert (written.prompt, written.sampling) == ("the", Sampling(temperature=0))
+    assert model.generate("the sea sings", Sampling(temperature=0)).steps == ()
+
+
+def test_without_a_sentence_end_writing_stops_at_the_length() -> None:
+    model = AssociationModel.fit("a b a b a", WordVocabulary(["a", "b"]))
+    for length in (0, 1, 7):
+        assert len(model.generate("a", Sampling(max_tokens=length)).steps) == length
+
+
+def test_nothing_to_write_is_an_empty_text(sea: AssociationModel) -> None:
+    written = sea.generate("At night", Sampling(max_tokens=0))
+    assert (written.prompt, written.text, written.steps) == ("At night", "", ())
+
+
+def test_the_place_moves_along(sea: AssociationModel) -> None:
+    place = sea.begin("At night the")
+    kept = place.fork()
+    written = generate(place, Sampling(seed=5, max_tokens=8))
+    assert place.tokens[len(kept.tokens) :].tolist() == [taken.token for taken in written.steps]
+    assert written.text == sea.vocabulary.decode(place.tokens[len(kept.tokens) :])
+    assert kept.tokens.tolist() == sea.vocabulary.encode("At night the").tolist()
+
+
+def test_anything_with_the_methods_will_do() -> None:
+    written = generate(Fixed(np.log([1e-9, 0.5, 0.25, 0.25])), Sampling(seed=1, max_tokens=50))
+    assert len(written.steps) == 50
+    assert {taken.loudest for taken in written.steps} == {"it"}
+
+
+# drawing
+
+
+@pytest.mark.parametrize("temperature", [0.25, 0.5, 1.0, 2.0, 50.0])
+def test_frequencies_are_those_of_the_temperature(temperature: float) -> None:
+    """q ∝ p^(1/T); a frequency over N draws stays within five standard errors, √(q (1 − q) / N)."""
+    chances = np.array([0.5, 0.3, 0.15, 0.05])
+    expected = chances ** (1 / temperature)
+    expected /= expected.sum()
+    random, sampling, draws = np.random.default_rng(0), Sampling(temperature=temperature), 20_000
+    counted = np.bincount([sampling.draw(np.log(chances), random) for _ in range(draws)], minlength=4)
+    error = np.sqrt(expected * (1 - expected) / draws)
+    assert (np.abs(counted / draws - expected) <= 5 * error + 1 / draws).all()
+
+
+@given(st.floats(0, 1e6), st.integers(0, 1000))
+def test_what_is_impossible_is_never_drawn(temperature: float, seed: int) -> None:
+    log_probs = np.array([-np.inf, -800.0, -np.inf, -801.0, -np.inf])
+    assert Sampling(temperature=temperature).draw(log_probs, np.random.default_rng(seed)) in (1, 3)
+
+
+@pytest.mark.parametrize("temperature", [1e-12, 1e-300, 5e-324])
+def test_almost_no_temperature_is_greedy(temperature: float) -> None:
+    random = np.random.default_rng(0)
+    assert {Sampling(temperature).draw(np.log([0.3, 0.4, 0.3]), random) for _ in range(20)} == {1}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", -0.1),
+        ("temperature", math.inf),
+        ("temperature", math.nan),
+        ("temperature", "hot"),
+        ("max_tokens", -1),
+        ("max_tokens", 2.5),
+        ("seed", -1),
+        ("seed", None),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(InputError, match=name):
+        Sampling(**{name: value})
+
+
+def test_settings_may_be_numpy_numbers() -> None:
+    assert Sampling(np.float32(0.5), np.int64(3), np.uint8(1)) == Sampling(0.5, 3, 1)
+
+
+# comparing
+
+
+def brute_divergence(ours: list[int], theirs: list[int]) -> int | None:
+    """The first place where one has something that the other has not, or has otherwise."""
+    pairs = list(itertools.zip_longest(ours, theirs))
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), None)
+
+
+@given(st.lists(st.integers(0, 3), max_size=6), st.lists(st.integers(0, 3), max_size=6))
+def test_divergence_is_the_first_different_step(ours: list[int], theirs: list[int]) -> None:
+    a, b = (Generation("", "", tuple(map(step, tokens)), Sampling()) for tokens in (ours, theirs))
+    assert a.diverges_from(b) == b.diverges_from(a) == brute_divergence(ours, theirs)
+
+
+def test_a_text_never_diverges_from_itself(sea: AssociationModel) -> None:
+    written = sea.generate("At night", Sampling(max_tokens=5))
+    assert written.diverges_from(written) is None

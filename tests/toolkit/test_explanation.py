@@ -1,0 +1,130 @@
+"""Explanations: what they add up to, how they print, and that nothing in them reaches a page as markup."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+from polyloom import Explanation, InputError, Passage, Term
+from polyloom.explanation import difference
+
+LINE = Passage("At night the ", "tide", " comes\nin", 3)
+
+
+def account(chance: float = 0.6) -> Explanation:
+    """A layer's own account: three terms, of which one counted a line."""
+    terms = (
+        Term("order 2", chance - 0.1, '4 of 6 times after "the"', find=lambda limit: (LINE,)[:limit]),
+        Term("order 1", 0.0999, "a"),
+        Term("any word", 0.0001, "b"),
+    )
+    return Explanation("tide", "At night the", "probability", terms, chance)
+
+
+@pytest.fixture
+def mixed() -> Explanation:
+    inner = account()
+    quiet = Explanation("tide", "At night the", "probability", (Term("any word", 0.001),), 0.001)
+    terms = (Term("lull", 0.0005, "0.5 × 0.001", quiet), Term("sea", 0.3, "0.5 × 0.6", inner))
+    return Explanation("tide", "At night the", "probability", terms, 0.3005)
+
+
+def test_the_residual_is_what_the_terms_leave() -> None:
+    assert account().residual == pytest.approx(0, abs=1e-15)
+    off = Explanation("x", "", "probability", (Term("a", 0.25), Term("b", 0.5)), 1.0)
+    assert off.residual == 0.25
+
+
+def test_it_prints_the_large_terms_in_order_and_sums_up_the_small(mixed: Explanation) -> None:
+    assert str(mixed).splitlines() == [
+        "'tide' after \"At night the\": probability 0.300500",
+        "  0.300000  sea: 0.5 × 0.6",
+        '    0.250000  order 2: 4 of 6 times after "the"',
+        "    0.049950  order 1: a",
+        "    0.000050  1 smaller term",
+        "  0.000500  1 smaller term",
+        "residual 0.000000",
+        "seen: … At night the [tide] comes / in …",
+    ]
+    assert repr(mixed) == str(mixed)
+
+
+def test_children_print_on_the_scale_of_the_whole(mixed: Explanation) -> None:
+    """What a layer gives is printed as it enters the mix, so that the column can be added up."""
+    rows = [line.split("  ") for line in str(mixed).splitlines()[1:-2]]
+    deep = sum(float(row[2]) for row in rows if row[:2] == ["", ""])
+    assert deep == pytest.approx(0.3)
+
+
+def test_evidence_is_that_of_the_strongest_counting_term(mixed: Explanation) -> None:
+    assert mixed.evidence() == (LINE,)
+    assert mixed.terms[1].child.terms[0].evidence(0) == ()
+    assert mixed.terms[1].child.terms[1].evidence() == ()
+    with pytest.raises(InputError, match="'sea' opens"):
+        mixed.terms[1].evidence()
+    assert Explanation("x", "", "probability", (), 0.0).evidence() == ()
+
+
+def test_a_difference_is_taken_term_by_term() -> None:
+    both = difference(account(0.6), account(0.4))
+    assert both.total == pytest.approx(0.2)
+    assert [term.contribution for term in both.terms] == pytest.approx([0.2, 0, 0])
+    assert both.piece == "tide − tide"
+    assert both.terms[1].detail == "tide: a; tide: a"
+
+
+def test_a_difference_shows_the_lines_of_whoever_has_more() -> None:
+    ours = Explanation("a", "", "probability", (Term("t", 0.1, find=lambda limit: (LINE,)),), 0.1)
+    theirs = Explanation("b", "", "probability", (Term("t", 0.2, find=lambda limit: ()),), 0.2)
+    assert difference(ours, theirs).evidence() == ()
+    assert difference(theirs, ours).evidence() == ()
+    assert difference(ours, ours).evidence() == (LINE,)
+
+
+def test_trees_of_different_shapes_have_no_difference() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        difference(account(), Explanation("x", "", "probability", (Term("a", 1.0),), 1.0))
+
+
+class Reader(HTMLParser):
+    """Tags and text of a page, as a browser would read them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags, self.text = list[str](), ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_page_shows_the_same(mixed: Explanation) -> None:
+    read = Reader(mixed._repr_html_())
+    for part in (
+        "tide",
+        "At night the",
+        "0.300500",
+        "sea",
+        "0.5 × 0.6",
+        "order 2",
+        "1 smaller term",
+        "residual 0.000000",
+    ):
+        assert part in read.text
+    assert read.tags.count("tr") == 5
+    assert read.tags.count("li") == 1
+
+
+def test_what_a_corpus_holds_is_never_markup() -> None:
+    evil = "<script>alert('\"&amp;')</script>"
+    passage = Passage(evil, evil, evil, 0)
+    term = Term(evil, 1.0, evil, find=lambda limit: (passage,))
+    read = Reader(Explanation(evil, evil, "probability", (term,), 1.0)._repr_html_())
+    assert "script" not in read.tags
+    assert read.text.count(evil) == 7
+
+
+def test_a_passage_prints_on_one_line() -> None:
+    assert str(LINE) == "… At night the [tide] comes / in …"
