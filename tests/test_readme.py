@@ -2,6 +2,7 @@
 
 import json
 import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def test_your_own_text_runs_as_written(tmp_path: Path, monkeypatch: pytest.Monke
     (line,) = re.findall(r"^Your own text: `(.*?)`", README, re.M)
     (tmp_path / "mine.txt").write_text("The street is mine. The dog is mine too. Nobody may wake us.", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("builtins.open", lambda path: Path(path).open(encoding="utf-8"))  # noqa: SIM115 - closed by nobody, as in the README
+    monkeypatch.setattr("builtins.open", lambda path: StringIO(Path(path).read_text(encoding="utf-8")))
     import polyloom
     from polyloom_datasets import load
 

@@ -2,8 +2,8 @@
 
 pytest tests/browser/test_film.py --pictures docs
 
-At rest moon leads; the sea fader rises and tide overtakes (≈); on release the exact figures come (=); a click on tide opens
-its receipt, down to the sentences it was counted in.  Beside it the same desk as one file that needs no Python.
+At rest moon leads; the sea fader rises and tide overtakes (≈); on release the exact figures come (=); a click on tide
+opens its receipt, down to the sentences it was counted in.  Beside it the same desk as one file that needs no Python.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from polyloom.compose.weave import HeldOut
 from polyloom_widgets import Mixer
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.lesson]
 CELL = """import polyloom
@@ -44,7 +44,9 @@ def docs(request: pytest.FixtureRequest, pictures: Path) -> Path:
 
 
 @pytest.fixture(params=["Light", "Dark"])
-def stage(request: pytest.FixtureRequest, docs: Path, chromium: "Browser", tmp_path: Path) -> Iterator[tuple[str, Hand]]:
+def stage(
+    request: pytest.FixtureRequest, docs: Path, chromium: "Browser", tmp_path: Path
+) -> Iterator[tuple[str, Hand]]:
     """A desk in JupyterLab, 760 pixels wide."""
     notebook = tmp_path / "desk.ipynb"
     cells = [nbformat.v4.new_code_cell(CELL)]
@@ -60,7 +62,8 @@ def stage(request: pytest.FixtureRequest, docs: Path, chromium: "Browser", tmp_p
         page.evaluate(run, ["application:toggle-left-area", {}])
         page.evaluate(run, ["notebook:run-all-cells", {}])
         page.locator(".pl-mixer .pl-row .pl-word").first.wait_for()
-        page.set_viewport_size({"width": 1300 - int(hand.desk.evaluate("desk => desk.offsetWidth")) + WIDTH, "height": 1700})
+        wide = int(hand.desk.evaluate("desk => desk.offsetWidth"))
+        page.set_viewport_size({"width": 1300 - wide + WIDTH, "height": 1700})
         hand.await_sign("=")
         yield request.param.lower(), hand
         tab.close()
@@ -72,8 +75,8 @@ def test_the_film(stage: tuple[str, Hand], docs: Path) -> None:
     frames = [(image.open(BytesIO(shot)), milliseconds) for shot, milliseconds in _scenes(hand)]
     (first, _), *others = frames
     film = docs / f"desk-{theme}.webp"
-    durations = [milliseconds for _, milliseconds in frames]
-    first.save(film, save_all=True, append_images=[f for f, _ in others], duration=durations, loop=0, quality=82, method=4)
+    look = {"duration": [milliseconds for _, milliseconds in frames], "loop": 0, "quality": 82, "method": 4}
+    first.save(film, save_all=True, append_images=[frame for frame, _ in others], **look)
     assert film.stat().st_size <= LIMIT
 
 

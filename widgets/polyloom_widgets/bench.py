@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from polyloom import AssociationModel, Layer, Layered, WordVocabulary
+from polyloom.association.model import AssociationModel
 from polyloom.cli.rows import Row
+from polyloom.compose.layered import Layer, Layered
+from polyloom.tokens.word import WordVocabulary
 from polyloom_widgets.base.widget import PAGE_LIMIT
 from polyloom_widgets.mixer.mixer import Mixer
 from polyloom_widgets.mixer.step import plain

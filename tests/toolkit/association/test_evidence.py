@@ -105,5 +105,5 @@ def test_details_name_the_context_as_read() -> None:
         '1 of 1 continuations of "b"',
     ]
     assert chain.child.terms[-1].detail == "1 of 3 words"
-    assert two.child.terms[0].detail == '1 of 1 times after "⊢ _ b"'
+    assert two.child.terms[0].detail == '1 of 1 times after "[start] _ b"'
     assert one.child.terms[0].detail == '1 of 1 times after "a _"'

@@ -88,7 +88,7 @@ class AssociationContinuation(Continuation):
         ]
 
     def _words(self, seen: dict[int, int] | None) -> str:
-        """The context as read, `_` for a token that does not matter and ⊢ for the start; oldest first."""
+        """The context as read, oldest first: `_` where any token may stand, [start] before the first one."""
         if seen is None:
             return "an unseen context"
         names = [self._name(seen.get(offset)) for offset in range(max(seen, default=0), 0, -1)]
@@ -98,7 +98,7 @@ class AssociationContinuation(Continuation):
         if token is None:
             return "_"
         vocabulary = self.model.vocabulary
-        return "⊢" if token == vocabulary.size else vocabulary.display(token)
+        return "[start]" if token == vocabulary.size else vocabulary.display(token)
 
     def _finder(self, seen: dict[int, int] | None, token: int, chained: bool, entry: int) -> Finder | None:
         """Fetches the training lines behind a count; None if it counted nothing."""
