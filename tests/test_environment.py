@@ -88,6 +88,12 @@ def test_what_runs_is_what_is_pinned(project: dict[str, Any], pins: dict[str, Re
     assert running == {one.name: next(iter(pins[canonicalize_name(one.name)].specifier)).version for one in asked}
 
 
+def test_every_library_has_a_reason(project: dict[str, Any]) -> None:
+    reasons = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Why these libraries")[2].lower()
+    asked = {one.name for one in [*map(Requirement, project["dependencies"]), *reached(project, "dev")]}
+    assert {name for name in asked if not re.search(rf"\b{re.escape(name.lower())}\b", reasons)} == set()
+
+
 def test_a_release_has_a_line_in_the_changelog() -> None:
     heading = re.compile(rf"^## {re.escape(version('polyloom'))}\b", re.M)
     assert heading.search((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))

@@ -96,7 +96,8 @@ def through_faces(root: Path, files: Sequence[PurePosixPath]) -> Iterator[str]:
             elif isinstance(node, ast.ImportFrom) and node.module in homes and not OPERATION.match(node.module):
                 home = homes[node.module]
                 for alias in node.names:
-                    submodule = {home / f"{alias.name}.py", home / alias.name / "__init__.py"} & set(files)
+                    inside = root / home / alias.name
+                    submodule = inside.with_suffix(".py").is_file() or inside.is_dir()
                     if not submodule and alias.name not in FACE_NAMES:
                         yield f"{path}:{node.lineno}: {alias.name} comes through the face {node.module}"
 

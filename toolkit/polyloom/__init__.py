@@ -8,9 +8,11 @@ mix.begin("At night the").explain("tide")
 from polyloom.arrays import numpy
 from polyloom.association import AssociationModel
 from polyloom.compose import Layer, Layered, weave
-from polyloom.errors import InputError, PolyloomError, VocabularyError, VocabularyMismatch
+from polyloom.errors import FileError, InputError, PolyloomError, VocabularyError, VocabularyMismatch
 from polyloom.explanation import Explanation, Passage, Term
+from polyloom.files import verify
 from polyloom.generate import Generation, Sampling, Step
+from polyloom.kinds import load
 from polyloom.model import Candidates, Continuation, LanguageModel
 from polyloom.tokens import ByteVocabulary, SentencePieceVocabulary, Vocabulary, WordVocabulary
 
@@ -22,6 +24,7 @@ __all__ = [
     "Candidates",
     "Continuation",
     "Explanation",
+    "FileError",
     "Generation",
     "InputError",
     "LanguageModel",
@@ -37,6 +40,8 @@ __all__ = [
     "VocabularyError",
     "VocabularyMismatch",
     "WordVocabulary",
+    "load",
     "numpy",
+    "verify",
     "weave",
 ]

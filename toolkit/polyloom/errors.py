@@ -1,6 +1,7 @@
 """The errors of polyloom: one small tree, so that one `except` catches what the caller means to catch.
 
     PolyloomError
+    ├── FileError                        a file is damaged, cut short, foreign or of a future version
     └── InputError (also a ValueError)   what came in cannot be used
         ├── VocabularyError              a vocabulary cannot be built or read, or does not hold what was asked of it
         └── VocabularyMismatch           two parts that must speak the same vocabulary do not
@@ -12,6 +13,10 @@ enters, in the caller's own words; errors of Python itself (a missing file, a fu
 
 class PolyloomError(Exception):
     """The root: everything that polyloom raises on purpose."""
+
+
+class FileError(PolyloomError):
+    """A file cannot be read as what it should be; what it was to replace is untouched."""
 
 
 class InputError(PolyloomError, ValueError):

@@ -16,10 +16,12 @@ continuation belongs to one thread; models and forks may be used from several.
 
 import hashlib
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
@@ -29,6 +31,7 @@ from polyloom.buffer import TokenBuffer
 from polyloom.documents import Documents, Ids, checked_ids
 from polyloom.errors import InputError, VocabularyMismatch
 from polyloom.explanation import Explanation
+from polyloom.files import write
 from polyloom.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -192,6 +195,14 @@ class LanguageModel(ABC):
         from polyloom.evaluate.perplexity import perplexity
 
         return perplexity(self, documents)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the model as one file that `polyloom.load` reads; returns its path.
+
+        By convention `.psam` for an association model, `.psamc` for a mix.  The file is written whole or not at all.
+        Raises FileError if the model cannot be written as a file, OSError if the disk does not take it.
+        """
+        return write(path, *self.state())
 
     @cached_property
     def digest(self) -> str:

@@ -16,10 +16,11 @@ import numpy as np
 from polyloom.association.continuation import AssociationContinuation
 from polyloom.association.kneser_ney import KneserNey
 from polyloom.association.skip import TEMPLATES, Skip, Template
+from polyloom.association.stored import chain_arrays, skip_arrays, stored_chain, stored_skip, stored_text
 from polyloom.association.text import Places, Text
 from polyloom.documents import Documents, Ids, encoded
 from polyloom.em import mixture_weights
-from polyloom.errors import InputError
+from polyloom.errors import FileError, InputError
 from polyloom.model import Arrays, Floats, LanguageModel, Manifest, Prompt, block_rows
 from polyloom.tokens.vocabulary import Vocabulary
 
@@ -144,19 +145,33 @@ class AssociationModel(LanguageModel):
     def state(self) -> tuple[Manifest, Arrays]:
         """All that this model is: a JSON-able manifest and named arrays."""
         vocabulary, arrays = self.vocabulary.state()
-        templates = [skip.template for skip in self.skips]
-        manifest: dict[str, Any] = {"kind": "association", "vocabulary": vocabulary, "templates": templates}
+        templates = [list(skip.template) for skip in self.skips]
+        manifest: dict[str, Any] = {"kind": "association", "order": self.chain.order, "templates": templates}
         arrays = {f"vocabulary.{name}": array for name, array in arrays.items()} | {"shares": self.shares}
+        arrays |= chain_arrays(self.chain)
         for skip in self.skips:
-            rows = skip.table.rows
-            arrays |= {f"{skip.name}.rows": rows.keys, f"{skip.name}.counts": rows.counts}
-            arrays |= {f"{skip.name}.level{n}": level.keys for n, level in enumerate(skip.trie.levels[1:])}
-        for n, table in enumerate(self.chain.tables):
-            arrays |= {f"chain.rows{n}": table.rows.keys, f"chain.counts{n}": table.rows.counts}
-            arrays |= {f"chain.level{n}": self.chain.trie.levels[n].keys}
+            arrays |= skip_arrays(skip)
         if self.text is not None:
             arrays |= {"text.tokens": self.text.tokens, "text.starts": self.text.starts}
-        return manifest, arrays
+        return {**manifest, "vocabulary": vocabulary}, arrays
+
+    @classmethod
+    def from_state(cls, manifest: Manifest, arrays: Arrays) -> "AssociationModel":
+        """The model that `state` described; FileError or VocabularyError if a part is missing or damaged."""
+        words = {name.removeprefix("vocabulary."): a for name, a in arrays.items() if name.startswith("vocabulary.")}
+        vocabulary = Vocabulary.from_state(manifest["vocabulary"], words)
+        templates, order = _templates([tuple(template) for template in manifest["templates"]]), manifest["order"]
+        if not isinstance(order, int) or not 1 <= order <= LONGEST:
+            raise FileError(f"The order of the n-grams must be from 1 to {LONGEST}, the file says {order!r}.")
+        chain = stored_chain(arrays, order, vocabulary.size)
+        unigram = chain.unigram()
+        skips = tuple(stored_skip(arrays, template, unigram) for template in templates)
+        shares = np.array(arrays["shares"])
+        if shares.shape != (1 + len(skips),) or shares.dtype != np.float64 or not abs(shares.sum() - 1) < 1e-9:
+            raise FileError("The array 'shares' does not hold a share for each component, summing to 1.")
+        if shares.min() < 0:
+            raise FileError("The array 'shares' holds a negative share.")
+        return cls(vocabulary, chain, skips, shares, stored_text(arrays, vocabulary.size))
 
     def __repr__(self) -> str:
         return (

@@ -8,10 +8,10 @@ another one that shares the members.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -128,13 +128,25 @@ class Layered(LanguageModel):
         return _mixed(self.proportions, list(self.member_log_likelihoods(tokens)))
 
     def state(self) -> tuple[Manifest, Arrays]:
-        """All that this model is: its members under their names, and the weights."""
-        members: dict[str, Any] = {}
+        """All that this model is: names, weights, and the members in order, their arrays under `0/`, `1/` …"""
+        members: list[Manifest] = []
         arrays: Arrays = {}
-        for name, layer in self.layers.items():
-            members[name], held = layer.model.state()
-            arrays |= {f"{name}/{key}": array for key, array in held.items()}
-        return {"kind": "layered", "pool": "linear", "weights": self.weights, "members": members}, arrays
+        for n, model in enumerate(self.models.values()):
+            member, held = model.state()
+            members.append(member)
+            arrays |= {f"{n}/{key}": array for key, array in held.items()}
+        weights = [[name, weight] for name, weight in self.weights.items()]
+        return {"kind": "layered", "pool": "linear", "weights": weights, "members": members}, arrays
+
+    @classmethod
+    def from_state(cls, manifest: Manifest, members: Sequence[LanguageModel]) -> "Layered":
+        """The mix that `state` described, of members that were restored already; InputError if it is none."""
+        names = [name for name, _ in manifest["weights"]]
+        if len(set(names)) != len(members):
+            raise InputError(f"The mix names {len(set(names))} layers and holds {len(members)}.")
+        layers = [Layer(model, weight) for model, (_, weight) in zip(members, manifest["weights"], strict=True)]
+        others = dict(zip(names[1:], layers[1:], strict=True))
+        return cls(layers[0].model, others, manifest["pool"], name=names[0], weight=layers[0].weight)
 
     def __repr__(self) -> str:
         return f"<Layered {', '.join(f'{name} {weight:g}' for name, weight in self.weights.items())}>"

@@ -15,7 +15,6 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Generator
 from difflib import get_close_matches
 from functools import cache
@@ -28,6 +27,7 @@ import ipywidgets
 import traitlets
 
 from polyloom.errors import InputError, PolyloomError
+from polyloom.files import replacing
 from polyloom_widgets.base.bundle import bundle, bundle_css
 from polyloom_widgets.base.page import page
 
@@ -143,7 +143,9 @@ class Widget(anywidget.AnyWidget):
         content = text.encode("utf-8")
         if len(content) > PAGE_LIMIT:
             raise InputError(f"The page would take {len(content):,} bytes of at most {PAGE_LIMIT:,}. Show less text.")
-        return _written(Path(path), content)
+        with replacing(Path(path)) as file:
+            file.write(content)
+        return Path(path)
 
 
 _LAID_OUT = frozenset(ipywidgets.DOMWidget.class_trait_names(sync=True))  # what every widget's host may set
@@ -163,19 +165,3 @@ def _reply(widget: Widget, content: object, buffers: object) -> None:
     except PolyloomError as error:
         found = {"error": str(error)}
     widget.send({"op": op, "id": id, **found})
-
-
-def _written(path: Path, content: bytes) -> Path:
-    """Put a file in place in one step."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} in. Make it first.")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return path
