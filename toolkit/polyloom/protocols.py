@@ -1,6 +1,6 @@
 """What `generate/` and `evaluate/` need of a model: no more than this, so that anything with these methods will do."""
 
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ class HasVocabulary(Protocol):
     """Says in which pieces it speaks."""
 
     vocabulary: Vocabulary
+
+    def token_id(self, token: int | str) -> int:
+        """A token given as id or as piece."""
+        ...
 
 
 class Continues(Protocol):
@@ -48,4 +52,12 @@ class Continues(Protocol):
 
     def advance(self, token: int) -> None:
         """Append one token."""
+        ...
+
+    def fork(self) -> Self:
+        """The same place again, to go on independently."""
+        ...
+
+    def rebind(self, model: Any) -> "Continues":
+        """The same text under another model."""
         ...

@@ -47,6 +47,9 @@ class Fixed:
     def advance(self, token: int) -> None:
         self.tokens = np.append(self.tokens, token)
 
+    def fork(self) -> "Fixed":
+        return Fixed(self.log_probs)
+
 
 # the loop
 
@@ -158,6 +161,15 @@ def test_almost_no_temperature_is_greedy(temperature: float) -> None:
         ("max_tokens", 2.5),
         ("seed", -1),
         ("seed", None),
+        ("top_k", -1),
+        ("top_k", 1.5),
+        ("top_p", 0),
+        ("top_p", 1.01),
+        ("min_p", -0.1),
+        ("min_p", 2),
+        ("repetition_penalty", 0.9),
+        ("stop", "end"),
+        ("stop", ("",)),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(name: str, value: object) -> None:
@@ -187,3 +199,115 @@ def test_divergence_is_the_first_different_step(ours: list[int], theirs: list[in
 def test_a_text_never_diverges_from_itself(sea: AssociationModel) -> None:
     written = sea.generate("At night", Sampling(max_tokens=5))
     assert written.diverges_from(written) is None
+
+
+# every setting, against its definition
+
+
+CHANCES = np.array([0.05, 0.4, 0.1, 0.3, 0.15])
+SETTINGS = {
+    "top_k": (Sampling(top_k=2), [0, 0.4, 0, 0.3, 0]),
+    "top_k of one": (Sampling(top_k=1), [0, 1, 0, 0, 0]),
+    "top_k beyond": (Sampling(top_k=99), CHANCES),
+    "top_p": (Sampling(top_p=0.6), [0, 0.4, 0, 0.3, 0]),
+    "top_p just reached": (Sampling(top_p=0.4), [0, 0.4, 0, 0, 0]),
+    "min_p": (Sampling(min_p=0.37), [0, 0.4, 0, 0.3, 0.15]),
+    "min_p of one": (Sampling(min_p=1.0), [0, 1, 0, 0, 0]),
+    "top_k then top_p": (Sampling(top_k=3, top_p=0.7), [0, 0.4, 0, 0.3, 0]),
+    "temperature then top_p": (Sampling(temperature=0.5, top_p=0.55), [0, 0.16, 0, 0, 0]),
+    "repetition": (Sampling(repetition_penalty=2.0), [0.05, 0.16, 0.1, 0.3, 0.0225]),
+    "repetition then greedy": (Sampling(0, repetition_penalty=2.0), [0, 0, 0, 1, 0]),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_each_setting_is_its_definition(name: str) -> None:
+    sampling, expected = SETTINGS[name]
+    weights = np.array(expected, np.float64)
+    law = sampling.distribution(np.log(CHANCES), np.array([1, 4, 1]))
+    assert law == pytest.approx(weights / weights.sum(), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_each_setting_is_what_is_drawn(name: str) -> None:
+    """A frequency over N draws stays within five standard errors of the law; what is cut off never comes."""
+    sampling, _ = SETTINGS[name]
+    law = sampling.distribution(np.log(CHANCES), (1, 4))
+    random, draws = np.random.default_rng(1), 4_000
+    counted = np.bincount([sampling.draw(np.log(CHANCES), random, (1, 4)) for _ in range(draws)], minlength=5)
+    assert (np.abs(counted / draws - law) <= 5 * np.sqrt(law * (1 - law) / draws) + 1 / draws).all()
+    assert not counted[law == 0].any()
+
+
+@given(
+    st.lists(st.floats(1e-6, 1), min_size=1, max_size=9),
+    st.floats(0, 5),
+    st.integers(0, 9),
+    st.floats(0.01, 1),
+    st.floats(0, 1),
+)
+def test_every_law_is_normalised_and_keeps_the_likeliest(
+    chances: list[float], temperature: float, top_k: int, top_p: float, min_p: float
+) -> None:
+    log_probs = np.log(np.array(chances) / sum(chances))
+    law = Sampling(temperature, top_k=top_k, top_p=top_p, min_p=min_p).distribution(log_probs)
+    assert law.sum() == pytest.approx(1, abs=1e-12)
+    assert law[log_probs.argmax()] == law.max() > 0
+
+
+def test_a_stop_text_ends_the_writing_and_is_not_part_of_it(sea: AssociationModel) -> None:
+    whole = sea.generate("At night the", Sampling(0, max_tokens=30))
+    words = whole.text.split()
+    stopped = sea.generate("At night the", Sampling(0, max_tokens=30, stop=("never said", " " + words[2])))
+    assert stopped.text == " ".join(words[:2])
+    assert len(stopped.steps) == 3
+
+
+# going back
+
+
+def test_a_step_keeps_what_else_could_have_come(sea: AssociationModel) -> None:
+    written = sea.generate("At night the", Sampling(seed=2, max_tokens=6))
+    for at, taken in enumerate(written.steps):
+        found = written.scrub(at).top(5)
+        pieces = [sea.vocabulary.pieces[token] for token in found.tokens.tolist()]
+        assert [piece for piece, _ in taken.candidates] == pieces
+        assert [p for _, p in taken.candidates] == pytest.approx(np.exp(found.log_probs))
+
+
+def test_scrubbing_is_starting_there(sea: AssociationModel) -> None:
+    written = sea.generate("At night the", Sampling(seed=2, max_tokens=6))
+    for at in range(len(written.steps) + 1):
+        tokens = [*sea.vocabulary.encode("At night the"), *(taken.token for taken in written.steps[:at])]
+        assert written.scrub(at).tokens.tolist() == tokens
+        assert np.array_equal(written.scrub(at).distribution(), distribution(sea.begin(tokens)))
+    for at in (-1, len(written.steps) + 1):
+        with pytest.raises(InputError, match="step"):
+            written.scrub(at)
+
+
+def test_a_fork_that_changes_nothing_writes_the_same(sea: AssociationModel) -> None:
+    written = sea.generate("At night the", Sampling(seed=2, max_tokens=9))
+    for at in range(len(written.steps)):
+        assert written.fork(at) == written
+        assert written.fork(at, token=written.steps[at].piece) == written
+
+
+def test_a_fork_under_another_token(sea: AssociationModel) -> None:
+    written = sea.generate("At night the", Sampling(seed=2, max_tokens=9))
+    other = written.fork(2, token="harbour")
+    assert other.steps[:2] == written.steps[:2]
+    assert other.steps[2].piece == "harbour"
+    assert written.diverges_from(other) == 2
+    assert other == sea.generate("At night the", Sampling(seed=2, max_tokens=9)).fork(2, token="harbour")
+
+
+def test_a_fork_under_another_mix(woven: tuple[Layered, HeldOut]) -> None:
+    mix, _ = woven
+    louder = mix.with_weights(sea=9.0)
+    written = mix.generate("At night the", Sampling(seed=2, max_tokens=9))
+    other = written.fork(2, model=louder)
+    assert other.steps[:2] == written.steps[:2]
+    for at in range(2, len(other.steps)):
+        tokens = [*mix.vocabulary.encode("At night the"), *(taken.token for taken in other.steps[:at])]
+        assert other.steps[at].log_prob == pytest.approx(distribution(louder.begin(tokens))[other.steps[at].token])

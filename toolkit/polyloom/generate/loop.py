@@ -1,24 +1,50 @@
-"""The loop that writes: draw, record, advance, until `</s>` or the length asked for."""
+"""The loop that writes: draw, record, advance, until `</s>`, a stop text or the length asked for."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Generation, Step
 from polyloom.protocols import Continues
 
+CANDIDATES = 5  # that a step remembers
+
 
 def generate(continuation: Continues, sampling: Sampling | None = None) -> Generation:
     """Go on from a place in a text; the continuation moves along, so fork it first to keep the place."""
     sampling = sampling or Sampling()
-    random, vocabulary = np.random.default_rng(sampling.seed), continuation.model.vocabulary
-    start, steps = len(continuation.tokens), list[Step]()
-    prompt = vocabulary.decode(continuation.tokens)
+    start = Generation(continuation.model.vocabulary.decode(continuation.tokens), "", (), sampling, continuation.fork())
+    return resume(start, (), continuation, None, sampling)
+
+
+def resume(
+    start: Generation, kept: tuple[Step, ...], place: Continues, token: int | str | None, sampling: Sampling
+) -> Generation:
+    """Write on at `place`, which stands after the steps `kept`; a given `token` is the first."""
+    vocabulary, steps = place.model.vocabulary, list(kept)
+    random = np.random.default_rng(sampling.seed)
+    random.random(len(steps))  # the dice of the steps that stand
+    first = len(place.tokens) - len(steps)
     while len(steps) < sampling.max_tokens:
-        token = sampling.draw(continuation.distribution(), random)
-        if token == vocabulary.sentence_end:
+        log_probs = place.distribution()
+        drawn = sampling.draw(log_probs, random, place.tokens)
+        if token is not None:
+            drawn, token = place.model.token_id(token), None
+        if drawn == vocabulary.sentence_end:
             break
-        explanation = continuation.explain(token)
-        shares = {term.name: term.contribution / explanation.total for term in explanation.terms}
-        steps.append(Step(token, vocabulary.pieces[token], float(np.log(explanation.total)), shares))
-        continuation.advance(token)
-    return Generation(prompt, vocabulary.decode(continuation.tokens[start:]), tuple(steps), sampling)
+        steps.append(_step(place, drawn, log_probs))
+        place.advance(drawn)
+        if sampling.stop and any(stop in vocabulary.decode(place.tokens[first:]) for stop in sampling.stop):
+            break
+    text = vocabulary.decode(place.tokens[first:])
+    ends = [text.find(stop) for stop in sampling.stop if stop in text]
+    return Generation(start.prompt, text[: min(ends)] if ends else text, tuple(steps), sampling, start.origin)
+
+
+def _step(place: Continues, token: int, log_probs: NDArray[np.float64]) -> Step:
+    explanation = place.explain(token)
+    pieces = place.model.vocabulary.pieces
+    shares = {term.name: term.contribution / explanation.total for term in explanation.terms}
+    best = np.argsort(-log_probs, kind="stable")[:CANDIDATES]
+    candidates = tuple((pieces[int(other)], float(np.exp(log_probs[other]))) for other in best)
+    return Step(token, pieces[token], float(np.log(explanation.total)), shares, candidates)
