@@ -211,7 +211,7 @@ def test_a_good_tree_has_no_faults(tree: Path) -> None:
     lazy += '__all__ = ["a"]\n__version__ = "1"\ndef __getattr__(name): ...\n'
     write(tree, "toolkit/polyloom/inner/__init__.py", lazy)
     write(tree, "toolkit/polyloom/inner/code.py", "from polyloom import __version__\nx = __version__\n")
-    write(tree, "docs/page.md", "See https://example.org/home/someone/page and ~/work/x, a relative work/y.\n")
+    write(tree, "docs/page.md", "See https://example.org/home/someone/page and ~/notes/x, a relative work/y.\n")
     assert faults(tree, seen(tree)) == []
 
 
