@@ -19,6 +19,7 @@ def test_the_code_runs_as_written(capsys: pytest.CaptureFixture[str]) -> None:
     names["Mixer"](names["mix"], held_out=names["held_out"]).close()
     shown = capsys.readouterr().out
     assert "'tide' after" in shown
+    assert "'tide rather than moon' after" in shown
     assert "residual 0.000000" in shown
 
 

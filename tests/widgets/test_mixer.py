@@ -241,3 +241,29 @@ def test_a_desk_that_could_not_be_laid_out_leaves_nothing(mix: Layered) -> None:
     with pytest.raises(InputError):
         Mixer(mix, held_out=[5])
     assert len(_instances) == before
+
+
+def test_a_desk_can_be_emptied_and_filled_again(woven: tuple[Layered, HeldOut]) -> None:
+    mix, held_out = woven
+    desk = Mixer(mix, held_out=held_out)
+    desk.model = None
+    desk.model = mix
+    assert desk.weights == mix.weights
+    desk.close()
+
+
+def test_very_large_weights_are_proportions_like_others(woven: tuple[Layered, HeldOut]) -> None:
+    mix, held_out = woven
+    desk = Mixer(mix.with_weights(dict.fromkeys(mix.layers, 1e308)), held_out=held_out)
+    assert desk.exact["perplexity"] == pytest.approx(mix.perplexity(held_out))
+    desk.close()
+
+
+def test_a_cursor_out_of_range_is_the_nearest_step(woven: tuple[Layered, HeldOut]) -> None:
+    mix, _ = woven
+    desk = Mixer(mix)
+    desk.model = mix.with_weights({"sea": 3})
+    desk.cursor = 99
+    desk.undo()
+    assert (desk.cursor, desk.weights["sea"]) == (0, 1)
+    desk.close()

@@ -73,6 +73,7 @@ class Explanation:
     scale: Scale
     terms: tuple[Term, ...]
     total: float
+    against: str | None = None  # the other piece, if this explains a difference
 
     @property
     def residual(self) -> float:
@@ -84,7 +85,7 @@ class Explanation:
         return _strongest(self).evidence(limit) if self.terms else ()
 
     def __str__(self) -> str:
-        lines = [f'{self.piece!r} after "{self.context}": {self.scale} {self.total:.6f}']
+        lines = [f'{self._what()!r} after "{self.context}": {self._how_much()}']
         for depth, value, name, detail in _table(self):
             lines.append(f"{'  ' * depth}  {value:.6f}  {name}{': ' * bool(detail)}{detail}")
         lines.append(f"residual {abs(self.residual):.6f}")
@@ -92,10 +93,20 @@ class Explanation:
 
     __repr__ = __str__
 
+    def _what(self) -> str:
+        return self.piece if self.against is None else f"{self.piece} rather than {self.against}"
+
+    def _how_much(self) -> str:
+        return (
+            f"{self.scale} {self.total:.6f}"
+            if self.against is None
+            else f"difference of {self.scale} {self.total:+.6f}"
+        )
+
     def _repr_html_(self) -> str:
         rows = "".join(_row(*row) for row in _table(self))
         seen = "".join(f"<li>{escape(str(passage))}</li>" for passage in _known_evidence(self))
-        head = f"<b>{escape(self.piece)}</b> after “{escape(self.context)}”: {self.scale} <b>{self.total:.6f}</b>"
+        head = f"<b>{escape(self._what())}</b> after “{escape(self.context)}”: <b>{self._how_much()}</b>"
         foot = f"residual {abs(self.residual):.6f}" + (f"<ul>{seen}</ul>" if seen else "")
         return f"<div>{head}<table style='font-variant-numeric:tabular-nums'>{rows}</table>{foot}</div>"
 
@@ -115,7 +126,7 @@ def difference(ours: Explanation, theirs: Explanation) -> Explanation:
         )
         for a, b in zip(ours.terms, theirs.terms, strict=True)
     )
-    return replace(ours, piece=f"{ours.piece} − {theirs.piece}", terms=terms, total=ours.total - theirs.total)
+    return replace(ours, against=theirs.piece, terms=terms, total=ours.total - theirs.total)
 
 
 def _strongest(explanation: Explanation) -> Term:
@@ -148,7 +159,7 @@ def _table(
             yield from _table(child, scale * term.contribution / child.total, depth + 1, least)
     small = [scale * term.contribution for term in ordered[len(large) :]]
     if small:
-        yield depth, math.fsum(small), f"{len(small)} smaller term{'s' * (len(small) > 1)}", ""
+        yield depth, math.fsum(small) + 0.0, f"{len(small)} smaller term{'s' * (len(small) > 1)}", ""
 
 
 def _row(depth: int, value: float, name: str, detail: str) -> str:

@@ -32,7 +32,7 @@ def command(
         typer.Option(metavar="DIR", exists=True, file_okay=False, help="A folder of real data to compare on."),
     ] = None,
 ) -> None:
-    """Measure polyloom beside its peers and its limits.
+    """Measure polyloom against its bars.
 
     A ratio above 1 is better than the peer, whatever the unit.
 

@@ -12,7 +12,7 @@ Examples:
 
     polyloom lab                         the lessons, in JupyterLab
     polyloom lab ~/lessons --no-browser  the same, in a folder you choose
-    polyloom bench                       every benchmark beside its peers
+    polyloom bench                       every benchmark
 """
 
 app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode="markdown")

@@ -79,11 +79,12 @@ class Layered(LanguageModel):
         weights = weights / weights.max()  # first, since the sum of very large ones would not be finite
         return weights / weights.sum()
 
-    def with_weights(self, **weights: float) -> "Layered":
-        """The same layers with some weights changed; InputError for a name that is not a layer.
+    def with_weights(self, weights: Mapping[str, float] | None = None, /, **named: float) -> "Layered":
+        """The same layers, some weights changed: `mix.with_weights(sea=2.0)` or `mix.with_weights({"my sea": 2.0})`.
 
-        A name that is no Python identifier goes in as `mix.with_weights(**{"field notes": 0.5})`.
+        Raises InputError for a name that is not a layer, and for a weight that is not finite and 0 or more.
         """
+        weights = {**(weights or {}), **named}
         unknown = [name for name in weights if name not in self.layers]
         if unknown:
             raise InputError(f"No layer {unknown[0]!r}; the layers are {', '.join(self.layers)}.")
@@ -101,7 +102,7 @@ class Layered(LanguageModel):
             raise InputError("Fitting weights needs at least one token; the documents hold none.")
         fitted = mixture_weights(np.concatenate(likelihoods, axis=1))
         fitted = np.where(fitted < SILENT, 0.0, fitted) / fitted.max()
-        return self.with_weights(**dict(zip(self.layers, fitted.tolist(), strict=True)))
+        return self.with_weights(dict(zip(self.layers, fitted.tolist(), strict=True)))
 
     def member_log_likelihoods(self, tokens: Prompt) -> Floats:
         """ln p_k(token_t | tokens before t) of every layer, float64 (K, T): all that weights need to be judged by."""

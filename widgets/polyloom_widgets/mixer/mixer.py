@@ -117,7 +117,7 @@ class Mixer(Widget):
     def _layered(self, proposal: Any) -> Layered | None:
         """One model alone is a mix of one layer."""
         model, judge = proposal["value"], getattr(self, "_judge", None)
-        if model is not None and judge and model.vocabulary != self.mix.vocabulary:
+        if model is not None and judge and self.model is not None and model.vocabulary != self.mix.vocabulary:
             raise InputError(
                 f"The desk's held-out text is in {self.mix.vocabulary!r}, the new mix speaks {model.vocabulary!r}. "
                 f"Make a new desk: Mixer(mix, held_out=held_out)."
@@ -229,7 +229,12 @@ class Mixer(Widget):
     @property
     def step(self) -> Step:
         """Where the faders are: weights, muted, soloed."""
-        return self.steps[min(max(self.cursor, 0), len(self.steps) - 1)]
+        return self.steps[self._at]
+
+    @property
+    def _at(self) -> int:
+        """The cursor, wherever it was set to, within the history."""
+        return min(max(self.cursor, 0), len(self.steps) - 1)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -238,11 +243,11 @@ class Mixer(Widget):
 
     def undo(self) -> None:
         """Go one step back, if there is one."""
-        self.cursor = max(0, self.cursor - 1)
+        self.cursor = max(0, self._at - 1)
 
     def redo(self) -> None:
         """Go one step forward again, if there is one."""
-        self.cursor = min(len(self.steps) - 1, self.cursor + 1)
+        self.cursor = min(len(self.steps) - 1, self._at + 1)
 
     def pin(self) -> None:
         """Compare with the present mix from now on."""
@@ -281,7 +286,7 @@ class Mixer(Widget):
         self._publish()
 
     def _append(self, step: Step) -> None:
-        self.steps = [*self.steps[: self.cursor + 1], step]
+        self.steps = [*self.steps[: self._at + 1], step]
         self.cursor = len(self.steps) - 1
 
     @contextlib.contextmanager
@@ -303,7 +308,7 @@ class Mixer(Widget):
         figures = self._judge.figures(now, then) if self._judge else {}
         with self._own():
             if list(self.mix.weights.values()) != sounding:
-                self.model = self.mix.with_weights(**dict(zip(self.mix.layers, sounding, strict=True)))
+                self.model = self.mix.with_weights(dict(zip(self.mix.layers, sounding, strict=True)))
             self.exact = {
                 "weights": sounding,
                 "pinned": self.pinned,
@@ -349,7 +354,9 @@ class Mixer(Widget):
     def _text(self) -> str:
         if self.model is None:
             return "Mixer(empty)"
-        weights = ", ".join(f"{name}={weight:.2f}" for name, weight in self.weights.items())
+        weights = ", ".join(
+            f"{name}={weight:.2f}" if weight < 1e6 else f"{name}={weight:g}" for name, weight in self.weights.items()
+        )
         score = f", perplexity={self.exact['perplexity']:.1f}" if self.exact and self._judge else ""
         return f"Mixer({weights}, prompt={self.prompt!r}{score})"
 
@@ -389,7 +396,10 @@ def _check_kinds(mix: object, prompt: object) -> None:
 
 def _proportions(weights: list[float]) -> Floats:
     given = np.array(weights, np.float64)
-    return given / given.sum() if given.any() else np.full(len(given), 1 / len(given))
+    if not given.any():
+        return np.full(len(given), 1 / len(given))
+    given = given / given.max()  # first, since the sum of very large ones would not be finite
+    return given / given.sum()
 
 
 def _same_members(old: Layered, new: Layered) -> bool:
