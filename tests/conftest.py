@@ -9,6 +9,7 @@ from hypothesis import settings
 from polyloom import AssociationModel, Layered, WordVocabulary, weave
 from polyloom.compose.weave import HeldOut
 from polyloom_datasets import load
+from polyloom_kernels.mixture import operation
 
 pytest.register_assert_rewrite("contract")
 
@@ -16,6 +17,13 @@ settings.register_profile("polyloom", deadline=None)  # how fast an example runs
 settings.load_profile("polyloom")
 
 VOICES = ("sea", "kitchen", "contracts", "lullabies", "field_guide")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled() -> None:
+    """Compiled code is ready before the first test, or a test that asks twice could be answered by two back ends."""
+    for back_end in (operation.TEXT, operation.PLACE):
+        back_end.wait()
 
 
 @pytest.fixture(scope="session")

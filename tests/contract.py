@@ -40,7 +40,7 @@ from polyloom.model import BLOCK_BYTES
 Ids = NDArray[np.int64]
 
 LONG = 10_000  # tokens of the longest context
-ON_SCALE = {"probability": np.exp}  # what an explanation's total is, from a log-probability
+ON_SCALE = {"probability": np.exp, "log": float}  # what an explanation's total is, from a log-probability
 
 
 def logsumexp(rows: NDArray[Any]) -> NDArray[np.float64]:
@@ -350,6 +350,7 @@ class LanguageModelContract:
             explanation = continuation.explain(int(token))
             assert explanation.piece == model.vocabulary.pieces[int(token)]
             assert explanation.total == pytest.approx(ON_SCALE[explanation.scale](found[token]), rel=2e-6)
+            assert explanation.probability == pytest.approx(np.exp(found[token]), rel=2e-6)
             for node in nodes(explanation):
                 terms = [term.contribution for term in node.terms]
                 assert terms

@@ -1,5 +1,5 @@
 """The performance core of Polyloom: one folder for each operation, with its definition and its fast paths."""
 
-from polyloom_kernels.count import Counted, count
+from polyloom_kernels.count import Counted, Merged, Pairs, count, merge, pairs
 
-__all__ = ["Counted", "count"]
+__all__ = ["Counted", "Merged", "Pairs", "count", "merge", "pairs"]

@@ -7,15 +7,22 @@ A back end is a module `cpu.py` whose functions numba compiles, and which lists 
 The first call that could use it starts a thread that imports numba, then compiles or loads from numba's cache each of
 them; until then `now` gives None and the caller uses its NumPy reference.  Compiled code is kept in the cache, so this
 costs seconds once, and a fraction of a second in later processes.
+
+A call with types that are in no signature would be compiled there and then, while the caller waits: whoever calls a
+kernel gives it exactly what it was compiled for, and a test sees that nothing else was compiled.
 """
 
 import threading
-from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
+from numpy.typing import NDArray
+
 Backend: TypeAlias = Literal["auto", "cpu", "reference"]
+
+QUICK = 0.005  # seconds: work that NumPy does sooner than this is not worth importing numba for
+LONG = 5.0  # seconds: compiling takes about as long, so work that would keep NumPy longer waits for it
 
 
 class Compiled:
@@ -36,20 +43,32 @@ class Compiled:
 
     def wait(self) -> ModuleType:
         """The module, however long it takes.  Raises RuntimeError with the reason if it cannot be had."""
-        self._started().join()
-        if self._ready is None:
-            raise RuntimeError(f"The compiled back end {self.module} cannot be used: {self.reason}.")
-        return self._ready
+        module = self._waited()
+        if module is None:
+            reason = self.reason or "the process was forked while it was being made ready"
+            raise RuntimeError(f"The compiled back end {self.module} cannot be used: {reason}.")
+        return module
 
-    def chosen(self, backend: Backend) -> ModuleType | None:
-        """The module to call, or None for the reference.  Raises ValueError for a back end that there is not."""
+    def chosen(self, backend: Backend, seconds: float = 1.0) -> ModuleType | None:
+        """The module to call, or None for the reference.  Raises ValueError for a back end that there is not.
+
+        `seconds` is about how long the reference would take.  With "auto" it serves until the module is ready, but
+        quick work does not start to make it so, and long work waits for it.
+        """
         if backend == "auto":
-            return self.now()
+            if self._ready is not None or seconds < QUICK:
+                return self._ready
+            return self._waited() if seconds > LONG else self.now()
         if backend == "cpu":
             return self.wait()
         if backend == "reference":
             return None
         raise ValueError(f"Unknown back end {backend!r}; there are 'auto', 'cpu' and 'reference'.")
+
+    def _waited(self) -> ModuleType | None:
+        if self._ready is None:
+            self._started().join()
+        return self._ready
 
     def _started(self) -> threading.Thread:
         with self._lock:
@@ -61,14 +80,17 @@ class Compiled:
     def _make(self) -> None:
         try:
             module = import_module(self.module)
-            for function, signature in _listed(module):
-                if not threading.main_thread().is_alive():  # the process wants to end: it waits for one function at most
-                    return
+            for function, signature in module.KERNELS:
+                if not threading.main_thread().is_alive():  # it waits for this thread: for one function at most
+                    raise RuntimeError("the process is ending")
                 function.compile(signature)
             self._ready = module
         except Exception as error:  # numba missing, no folder for its cache, a processor it does not know
             self.reason = f"{type(error).__name__}: {error}"
 
 
-def _listed(module: ModuleType) -> Iterator[tuple[Any, str]]:
-    yield from module.KERNELS
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """A read-only view of what a kernel only reads, as its signature says: `Array(int64, 1, 'C', readonly=True)`."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -12,6 +12,7 @@ from functools import cache
 from polyloom_datasets.corpus import Corpus
 from polyloom_datasets.errors import DataError
 from polyloom_datasets.installed import docstrings, python_docs, python_source
+from polyloom_datasets.public import recipes
 from polyloom_datasets.voice import voice
 
 # name → what builds it from that name
@@ -56,4 +57,7 @@ def _unknown(name: str) -> DataError:
     nearest = get_close_matches(name.lower(), names(), n=1)
     guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
     known = ", ".join(names())
+    if name in {recipe.name for recipe in recipes()}:
+        advice = f"It is not carried but can be fetched: read(fetch({name!r}))"
+        return DataError(f"load: expected one of {known}, got {name!r}. {advice}.")
     return DataError(f"load: expected one of {known}, got {name!r}.{guess} For a file of your own: read({name!r}).")

@@ -36,6 +36,7 @@ def bench(*words: str) -> Result:
 
 
 def test_rows_are_printed_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
     done = bench("good", "--json", "new/rows.json", "--shared", "plugs")
     assert done.exit_code == 0, done.output
     for text in ("2 ms", "other: 4 ms", "2 ×", "ratio >= 2 ✓", "data in plugs", "2 rows, 1 of 2 bars met"):
@@ -55,6 +56,20 @@ def test_a_group_that_fails_costs_no_other_rows(tmp_path: Path) -> None:
     kept = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))
     assert [row["name"] for row in kept] == ["c", "a", "b"]
     assert "value <= 0.5 ✗" in done.stdout
+
+
+def test_rows_go_to_standard_output_alone() -> None:
+    done = bench("good", "--json", "-")
+    assert [row["name"] for row in json.loads(done.stdout)] == ["a", "b"]
+    assert "2 rows, 1 of 2 bars met" in done.stderr
+
+
+def test_a_folder_that_is_missing_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    done = bench("bad", "--json", "new/rows.json")
+    assert done.exit_code == 1
+    assert done.stderr == "polyloom: There is no folder new to write rows.json in. Make it first.\n"
+    assert done.stdout == ""
+    assert not (tmp_path / "new").exists()
 
 
 def test_traceback_shows_where_a_group_fails() -> None:

@@ -73,6 +73,28 @@ def test_a_changed_lesson_is_kept_unless_forced(started: list[Sequence[str]], tm
     assert lesson.read_bytes() == (NOTEBOOKS / "01_weave.ipynb").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--nope"], "JupyterLab has no option --nope."),
+        (["here", "--no-browsr"], "JupyterLab has no option --no-browsr. Did you mean --no-browser?"),
+    ],
+)
+def test_a_wrong_option_is_noticed_before_anything_is_copied(
+    started: list[Sequence[str]], tmp_path: Path, words: list[str], said: str
+) -> None:
+    done = run(*words)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr
+    assert started == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_of_its_classes_are_left_to_jupyterlab(started: list[Sequence[str]]) -> None:
+    run("--ServerApp.password=", "-y", "--port", "1")
+    assert list(started[0][-4:]) == ["--ServerApp.password=", "-y", "--port", "1"]
+
+
 def test_in_a_checkout_the_lessons_open_where_they_are(started: list[Sequence[str]]) -> None:
     done = run(str(NOTEBOOKS))
     assert "Copied" not in done.output

@@ -61,7 +61,10 @@ def test_no_guess_is_made_for_a_name_like_none():
 
 
 def test_face_exports_what_the_plan_names():
-    assert set(polyloom_datasets.__all__) == {"load", "names", "read", "Corpus", "DataError"}
+    assert set(polyloom_datasets.__all__) == {
+        *("load", "names", "read", "Corpus", "DataError"),
+        *("fetch", "fetched", "recipes", "Recipe"),
+    }
 
 
 QUIET = """

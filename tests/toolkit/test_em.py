@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyloom import em
-from polyloom.em import mixture_weights
+from polyloom.em import judged, mixture_optimum, mixture_weights
 
 
 @st.composite
@@ -66,3 +66,24 @@ def test_of_nothing_all_weights_are_equal() -> None:
 
 def test_equal_components_keep_equal_weights() -> None:
     np.testing.assert_allclose(mixture_weights(np.log(np.full((3, 7), 0.2))), [1 / 3] * 3)
+
+
+@given(likelihoods(), st.integers(0, 10**6))
+def test_no_weights_gain_more_than_the_bound(found: np.ndarray, seed: int) -> None:
+    """At any weights, early or late, and against any others."""
+    rng = np.random.default_rng(seed)
+    optimum = mixture_optimum(found)
+    assert optimum.objective == pytest.approx(mean_log(optimum.weights, found), abs=1e-9)
+    for weights in (optimum.weights, *rng.dirichlet(np.ones(len(found)), 3)):
+        value, gain = judged(weights, found)
+        assert value == pytest.approx(mean_log(weights, found), abs=1e-9)
+        for other in (optimum.weights, *rng.dirichlet(np.full(len(found), 0.3), 5), *np.eye(len(found))):
+            with np.errstate(divide="ignore"):
+                assert mean_log(other, found) <= value + gain + 1e-9
+
+
+def test_weights_that_make_a_token_impossible_have_everything_to_gain() -> None:
+    with np.errstate(divide="ignore"):
+        found = np.log(np.array([[1.0, 0.0], [0.5, 0.5]]))
+    assert judged(np.array([1.0, 0.0]), found) == (-np.inf, np.inf)
+    assert judged(np.array([0.0, 1.0]), found)[1] == pytest.approx(np.log(1.0), abs=1e-12)

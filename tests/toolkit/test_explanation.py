@@ -1,5 +1,6 @@
 """Explanations: what they add up to, how they print, and that nothing in them reaches a page as markup."""
 
+import math
 from html.parser import HTMLParser
 
 import pytest
@@ -83,6 +84,73 @@ def test_a_difference_shows_the_lines_of_whoever_has_more() -> None:
 def test_trees_of_different_shapes_have_no_difference() -> None:
     with pytest.raises(ValueError, match="shorter"):
         difference(account(), Explanation("x", "", "probability", (Term("a", 1.0),), 1.0))
+
+
+@pytest.fixture
+def multiplied() -> Explanation:
+    """0.5 · ln 0.6 + 0.25 · ln 0.01 − ln Z, with Z = 0.8."""
+    quiet = Explanation("tide", "At night the", "probability", (Term("any word", 0.01),), 0.01)
+    terms = (
+        Term("sea", 0.5 * math.log(0.6), "0.5 × ln 0.6", account()),
+        Term("lull", 0.25 * math.log(0.01), "0.25 × ln 0.01", quiet),
+        Term("−ln Z", -math.log(0.8), "Z = 0.8"),
+    )
+    return Explanation("tide", "At night the", "log", terms, math.fsum(term.contribution for term in terms))
+
+
+def test_on_the_log_scale_children_keep_their_own_numbers(multiplied: Explanation) -> None:
+    assert str(multiplied).splitlines() == [
+        "'tide' after \"At night the\": log -1.183563 (p 0.306186)",
+        "  -1.151293  lull: 0.25 × ln 0.01",
+        "    0.010000  probability: how lull accounts for it, on its own scale",
+        "      0.010000  any word",
+        "  -0.255413  sea: 0.5 × ln 0.6",
+        "    0.600000  probability: how sea accounts for it, on its own scale",
+        '      0.500000  order 2: 4 of 6 times after "the"',
+        "      0.099900  order 1: a",
+        "      0.000100  1 smaller term",
+        "  0.223144  −ln Z: Z = 0.8",
+        "residual 0.000000",
+        "seen: … At night the [tide] comes / in …",
+    ]
+    assert multiplied.probability == pytest.approx(0.6**0.5 * 0.01**0.25 / 0.8)
+
+
+def test_a_log_account_within_a_probability_keeps_its_own_numbers(multiplied: Explanation) -> None:
+    term = Term("pool", 0.5 * multiplied.probability, "0.5 × p", multiplied)
+    whole = Explanation("tide", "", "probability", (term,), term.contribution)
+    assert str(whole).splitlines()[1:4] == [
+        "  0.153093  pool: 0.5 × p",
+        "    -1.183563  log: how pool accounts for it, on its own scale",
+        "      -1.151293  lull: 0.25 × ln 0.01",
+    ]
+    assert whole.evidence() == (LINE,)
+
+
+def test_a_log_account_within_another_is_scaled_by_its_weight(multiplied: Explanation) -> None:
+    """2 ln p = Σ 2 · its terms: on one scale the columns still add up."""
+    whole = Explanation("tide", "", "log", (Term("pool", 2 * multiplied.total, "", multiplied),), 2 * multiplied.total)
+    assert [line.split()[0] for line in str(whole).splitlines()[1:3]] == ["-2.367126", "-2.302585"]
+
+
+def test_shares_are_the_parts_of_whoever_speaks_for_it(mixed: Explanation, multiplied: Explanation) -> None:
+    assert mixed.shares() == pytest.approx({"lull": 0.0005 / 0.3005, "sea": 0.3 / 0.3005})
+    assert multiplied.shares() == pytest.approx({"sea": 0.6 / 0.61, "lull": 0.01 / 0.61})
+    leaves = (Term("the", 2.0), Term("night", 1.0), Term("of", -1.0), Term("−ln Z", -4.0))
+    assert Explanation("x", "", "log", leaves, -2.0).shares() == pytest.approx(
+        {"the": 2 / 3, "night": 1 / 3, "of": 0, "−ln Z": 0}
+    )
+    assert Explanation("x", "", "log", leaves[2:], -5.0).shares() == {"of": 0, "−ln Z": 0}
+
+
+def test_a_difference_of_logs_is_no_probability(multiplied: Explanation) -> None:
+    both = difference(multiplied, multiplied)
+    assert (both.total, both.scale) == (0, "log")
+    with pytest.raises(InputError, match="difference on the scale 'log'"):
+        _ = both.probability
+    with pytest.raises(InputError, match="difference"):
+        both.shares()
+    assert both.evidence() == (LINE,)
 
 
 class Reader(HTMLParser):

@@ -13,7 +13,7 @@ WORDS = WordVocabulary(["a", "b", "c"])
 
 @pytest.fixture(scope="module")
 def model() -> AssociationModel:
-    return AssociationModel.fit("a b a b a c", WORDS, order=2, skips=False)
+    return AssociationModel.fit("a b a b a c", WORDS, order=2, skips=False, history=False)
 
 
 @given(st.lists(st.sampled_from([-3.0, -2.0, -1.0, -0.5, -np.inf]), min_size=1, max_size=12), st.integers(1, 15))
@@ -56,13 +56,13 @@ def test_a_token_out_of_range_is_refused_with_the_range(model: AssociationModel)
 
 
 def test_digests_tell_models_apart(model: AssociationModel) -> None:
-    again = AssociationModel.fit(["a b a b a c"], WORDS, order=2, skips=False)
+    again = AssociationModel.fit(["a b a b a c"], WORDS, order=2, skips=False, history=False)
     assert again.digest == model.digest
     others = [
-        AssociationModel.fit("a b a b a b", WORDS, order=2, skips=False),
-        AssociationModel.fit("a b a b a c", WORDS, order=3, skips=False),
+        AssociationModel.fit("a b a b a b", WORDS, order=2, skips=False, history=False),
+        AssociationModel.fit("a b a b a c", WORDS, order=3, skips=False, history=False),
         AssociationModel.fit("a b a b a c", WORDS, order=2, skips=[(2,)]),
-        AssociationModel.fit("a b a b a c", WordVocabulary([*"abcd"]), order=2, skips=False),
+        AssociationModel.fit("a b a b a c", WordVocabulary([*"abcd"]), order=2, skips=False, history=False),
         AssociationModel.fit("a b a b a c", WORDS, order=2, skips=False, keep_text=True),
     ]
     assert len({model.digest, *(other.digest for other in others)}) == 6

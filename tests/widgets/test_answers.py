@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from polyloom import InputError, Layered, Sampling
+from polyloom import InputError, Layer, Layered, Sampling
+from polyloom.compose.recipe import replay
 from polyloom_widgets import Mixer
 from polyloom_widgets.mixer.step import plain
 from widgets.talk import Page, state
@@ -209,6 +210,10 @@ def test_a_recipe_of_a_prompt_leaves_the_held_out_text(desk: Mixer) -> None:
         ({"soloed": [1]}, "names 1"),
         ({"soloed": [{}]}, "names {}"),
         ({"prompt": 5}, "prompt of the recipe"),
+        ({"models": {"sea": "0" * 64}}, "made with another 'sea'"),
+        ({"models": {"moon": "0" * 64}}, "names 'moon'"),
+        ({"models": "sea"}, "damaged"),
+        ({"pool": "log"}, "recipe is of a log pool; the mix on this desk is a linear pool"),
         ({"temperature": "hot"}, "temperature"),
         ({"temperature": -1}, "temperature"),
         ({"seed": 0.5}, "seed"),
@@ -219,6 +224,35 @@ def test_a_recipe_that_is_none_changes_nothing(desk: Mixer, change: dict[str, An
     with pytest.raises(InputError, match=message):
         desk.restore({**desk.to_recipe(), "weights": {"sea": 2}, **change})
     assert state(desk) == before
+
+
+def test_a_desk_and_a_generation_read_each_others_recipes(page: Page, mix: Layered) -> None:
+    desk = page.desk
+    page.report(sampling={"temperature": 0.8, "seed": 11})
+    desk.model = mix.with_weights(sea=2.5)
+    assert replay(json.loads(json.dumps(desk.to_recipe())), mix).text == page.ask({"op": "generate"})["text"]
+    written = mix.with_weights(kitchen=0.25).generate("In the morning", Sampling(0.7, seed=5, max_tokens=9))
+    desk.restore(written.recipe)
+    assert desk.weights == {"sea": 1.0, "kitchen": 0.25, "lullabies": 1.0}
+    assert (desk.prompt, desk.sampling) == ("In the morning", {"temperature": 0.7, "seed": 5})
+
+
+def test_a_log_pool_stands_on_a_desk_as_one_layer(mix: Layered) -> None:
+    """The desk's own arithmetic is that of a linear pool; a layer may be anything that has an account."""
+    names = list(mix.models)
+    others = {name: Layer(mix.models[name], 0.5) for name in names[1:]}
+    pool = Layered(mix.models[names[0]], others, "log", name=names[0])
+    with pytest.raises(InputError, match="as one layer"):
+        Mixer(pool)
+    page = Page(Mixer(Layered(pool, {"sea": Layer(mix.models["sea"])}, name="pool"), prompt="At night the"))
+    token = first_bars(page.desk, 1)[0]
+    answer = page.ask({"op": "receipt", "id": 1, "token": token, "key": page.desk.bars["key"]})
+    ours, theirs = answer["layers"]
+    assert ours["p"] == pytest.approx(math.exp(pool.begin("At night the").distribution()[token]))
+    (term,) = ours["terms"]
+    assert (term["name"], term["value"], term["terms"]) == ("log pool", ours["p"], [])
+    assert term["detail"].startswith("ln p = -")
+    assert math.fsum(below["value"] for below in theirs["terms"]) == pytest.approx(theirs["p"])
 
 
 @pytest.mark.parametrize("recipe", [None, "recipe", 5, [1], {}])

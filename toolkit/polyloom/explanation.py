@@ -1,9 +1,14 @@
 """An explanation is a tree whose every node sums.
 
-A node has a **scale** and terms that add up on it: on `probability`, p = Σ contribution.  A term may open as a child, a
-node of its own whose total is on its own scale: a layer that gives 0.4 of its probability to a mix opens as *its*
-account of that probability.  The total is computed apart from the terms, so the **residual**, total − Σ terms, shows
-rounding and nothing else; no term is ever found by subtraction.
+A node has a **scale** and terms that add up on it:
+
+    probability     p = Σ contribution
+    log             ln p = Σ contribution, in nats, with − ln Z a term of its own
+
+A term may open as a child, a node of its own whose total is on its own scale: a layer that gives 0.4 of its probability
+to a mix opens as *its* account of that probability.  Between two scales nothing is redistributed: a child on another
+scale than its parent keeps its own numbers.  The total is computed apart from the terms, so the **residual**, total −
+Σ terms, shows rounding and nothing else; no term is ever found by subtraction.
 
     lullabies  0.214 = n-gram 0.190 + skips 0.024          each of which opens in the same way
 
@@ -19,7 +24,7 @@ from typing import Literal
 
 from polyloom.errors import InputError
 
-Scale = Literal["probability"]
+Scale = Literal["probability", "log"]
 SMALL = 0.01  # of the whole: smaller terms are printed as one
 
 
@@ -66,7 +71,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a token has the probability it has: `total` (float64) and the terms that make it up."""
+    """Why a token has the probability it has: `total` (float64) on its scale, and the terms that make it up."""
 
     piece: str
     context: str
@@ -79,6 +84,24 @@ class Explanation:
     def residual(self) -> float:
         """What rounding left over: total − Σ terms."""
         return self.total - math.fsum(term.contribution for term in self.terms)
+
+    @property
+    def probability(self) -> float:
+        """The token's probability, whatever the scale; InputError for a difference, which is none."""
+        if self.against is not None:
+            raise InputError(f"{self._what()!r} is a difference on the scale {self.scale!r}: read its total.")
+        return math.exp(self.total) if self.scale == "log" else self.total
+
+    def shares(self) -> dict[str, float]:
+        """Who speaks for the token, by name of the term: parts of 1, or all 0 where nothing speaks for it.
+
+        On `probability` the part of each term.  On `log`, where terms are exponents and no parts, the probability that
+        each layer with a positive weight gives the token alone, compared with the others; where no term opens, the part
+        of each positive term.
+        """
+        voices = _voices(self)
+        whole = math.fsum(voices.values())
+        return {name: value / whole if whole else 0.0 for name, value in voices.items()}
 
     def evidence(self, limit: int = 2) -> tuple[Passage, ...]:
         """Training lines of the largest counting term, however deep; empty if that term counted none."""
@@ -97,11 +120,9 @@ class Explanation:
         return self.piece if self.against is None else f"{self.piece} rather than {self.against}"
 
     def _how_much(self) -> str:
-        return (
-            f"{self.scale} {self.total:.6f}"
-            if self.against is None
-            else f"difference of {self.scale} {self.total:+.6f}"
-        )
+        if self.against is not None:
+            return f"difference of {self.scale} {self.total:+.6f}"
+        return f"{self.scale} {self.total:.6f}" + (f" (p {self.probability:.6f})" if self.scale == "log" else "")
 
     def _repr_html_(self) -> str:
         rows = "".join(_row(*row) for row in _table(self))
@@ -130,8 +151,17 @@ def difference(ours: Explanation, theirs: Explanation) -> Explanation:
 
 
 def _strongest(explanation: Explanation) -> Term:
-    """The largest term that counts something itself, below the largest term of each node on the way."""
-    term = max(explanation.terms, key=lambda term: abs(term.contribution))
+    """The term that counts something itself and speaks loudest, below the loudest term of each node on the way.
+
+    On `probability` that is the largest.  On `log` it is the layer that finds the token likeliest: the largest number
+    there is that of whoever finds it least likely.
+    """
+    opened = [term for term in explanation.terms if term.child is not None and term.child.terms]
+    if explanation.scale == "log" and opened:
+        plain = explanation.against is None
+        term = max(opened, key=lambda t: t.child.probability if plain and t.child else abs(t.contribution))
+    else:
+        term = max(explanation.terms, key=lambda term: abs(term.contribution))
     return _strongest(term.child) if term.child is not None and term.child.terms else term
 
 
@@ -142,24 +172,43 @@ def _known_evidence(explanation: Explanation) -> tuple[Passage, ...]:
         return ()
 
 
+def _voices(explanation: Explanation) -> dict[str, float]:
+    if explanation.scale == "probability":
+        return {term.name: term.contribution for term in explanation.terms}
+    opened = {t.name: t.child.probability * (t.contribution < 0) for t in explanation.terms if t.child is not None}
+    return opened or {term.name: max(0.0, term.contribution) for term in explanation.terms}
+
+
 def _table(
     explanation: Explanation, scale: float = 1.0, depth: int = 0, least: float | None = None
 ) -> Iterator[tuple[int, float, str, str]]:
-    """Depth, number on the top's scale, name and detail of each term worth printing, largest first.
+    """Depth, number, name and detail of each term worth printing, largest first.
 
-    Terms under a hundredth of the whole are summed up in one row, so that a printed receipt fits a screen.
+    Numbers are on the top's scale; where a child changes the scale they begin anew on the child's, which its first row
+    says.  Terms under a hundredth of the whole are summed up in one row, so that a printed receipt fits a screen.
     """
     least = SMALL * abs(explanation.total) if least is None else least
     ordered = sorted(explanation.terms, key=lambda term: -abs(term.contribution))
     large = [term for term in ordered if abs(scale * term.contribution) >= least]
     for term in large:
         yield depth, scale * term.contribution, term.name, term.detail
-        child = term.child
-        if child is not None and child.total:
-            yield from _table(child, scale * term.contribution / child.total, depth + 1, least)
+        yield from _opened(explanation, term, scale, depth, least)
     small = [scale * term.contribution for term in ordered[len(large) :]]
     if small:
         yield depth, math.fsum(small) + 0.0, f"{len(small)} smaller term{'s' * (len(small) > 1)}", ""
+
+
+def _opened(
+    parent: Explanation, term: Term, scale: float, depth: int, least: float
+) -> Iterator[tuple[int, float, str, str]]:
+    child = term.child
+    if child is None or not child.total:
+        return
+    if child.scale == parent.scale:
+        yield from _table(child, scale * term.contribution / child.total, depth + 1, least)
+    elif term.contribution:
+        yield depth + 1, child.total, child.scale, f"how {term.name} accounts for it, on its own scale"
+        yield from _table(child, 1.0, depth + 2)
 
 
 def _row(depth: int, value: float, name: str, detail: str) -> str:

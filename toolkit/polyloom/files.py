@@ -8,6 +8,9 @@ The manifest is JSON (at most 1 MB): what kind of thing this is, the version of 
 own digest stands beside it, so opening finds a damaged header at once and maps the arrays unread; `verify` hashes
 them all.  Digests detect damage, not malice.  Nothing is pickled and nothing in a file is run.
 
+A manifest may refer to other files, wherever it holds {"kind": "reference", "path", "size", "sha256"}: a path below the
+folder of the file itself, the size of that file, and the digest of its manifest, which covers every array.
+
 Writing goes to a temporary file in the same folder, is flushed to the disk, and takes the name in one step: a crash, a
 full disk or Ctrl-C leaves what was there.  Format: https://github.com/huggingface/safetensors, "Format".
 """
@@ -18,8 +21,8 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Generator, Mapping
-from pathlib import Path
+from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 import numpy as np
@@ -30,6 +33,7 @@ from polyloom.errors import FileError
 VERSION = 1
 MANIFEST_LIMIT = 2**20  # bytes
 HEADER_LIMIT = 16 * 2**20  # bytes: the manifest and a line for each array
+DEEPEST = 16  # composites inside composites
 ALIGNMENT = 64  # bytes: the data start at a multiple, and so do arrays of 8-byte numbers after one another
 DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U32": "<u4", "U16": "<u2", "U8": "|u1"}
 NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
@@ -70,19 +74,52 @@ def read(path: str | os.PathLike[str]) -> tuple[Manifest, Arrays]:
 
 
 def verify(path: str | os.PathLike[str]) -> None:
-    """Read a whole file and compare every array with its digest; FileError naming the first that was changed."""
-    manifest, arrays = read(path)
-    for name, array in arrays.items():
-        if _sha256(array) != manifest["sha256"][name]:
-            raise FileError(f"{path}: the array {name!r} was changed after it was saved. {AGAIN}")
+    """Read a whole file, and all that it refers to, and compare every array with its digest.
+
+    Raises FileError naming the first that was changed, or that is missing.
+    """
+    _verify(Path(path), (), set())
+
+
+def identity(path: Path) -> tuple[int, str]:
+    """What a reference records of a file: its size, and the digest of its manifest."""
+    header, _, size = _read_header(path)
+    _manifest(path, header)
+    return size, header["__metadata__"][DIGEST]
+
+
+def referenced(path: Path, reference: Mapping[str, Any], above: tuple[Path, ...]) -> Path:
+    """The file that `path` refers to, after the files `above` that led here; FileError if it cannot be trusted."""
+    given, folder = reference.get("path"), path.parent.resolve()
+    parts = PurePosixPath(given).parts if isinstance(given, str) and "\0" not in given else ()
+    if not parts or ".." in parts or parts[0] == "/" or any(character in str(given) for character in "\\:"):
+        raise FileError(f"{path} refers to {given!r}; expected a path below its own folder.")
+    place = folder.joinpath(*parts)
+    found = place.resolve()
+    if not found.is_relative_to(folder):
+        raise FileError(f"{path} refers to {given!r}, which leads out of its folder, to {found}. Copy that file there.")
+    if found in (path.resolve(), *above):
+        raise FileError(f"{path} refers to {given!r}, which refers back to it: no model can hold itself.")
+    if len(above) >= DEEPEST:
+        raise FileError(f"{path} refers to files deeper than {DEEPEST}.")
+    if not found.is_file():
+        raise FileError(f"{path} refers to {given!r}, which is missing. Copy it to {place}.")
+    if found.stat().st_size != reference.get("size") or identity(found)[1] != reference.get("sha256"):
+        raise FileError(f"{path} refers to {given!r}, which was changed since. {AGAIN}")
+    return found
+
+
+def folder_of(path: Path) -> Path:
+    """The folder that `path` shall be written in; FileNotFoundError if there is none."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} in. Make it first.")
+    return path.parent
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Generator[IO[bytes]]:
     """A binary file that takes the name `path` when the block ends well, and is gone when it does not."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} in. Make it first.")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=folder_of(path), prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -96,6 +133,32 @@ def replacing(path: Path) -> Generator[IO[bytes]]:
 
 
 AGAIN = "Fetch or save the file again."
+
+
+def _verify(path: Path, above: tuple[Path, ...], done: set[Path]) -> None:
+    manifest, arrays = read(path)
+    for name, array in arrays.items():
+        if _sha256(array) != manifest["sha256"][name]:
+            raise FileError(f"{path}: the array {name!r} was changed after it was saved. {AGAIN}")
+    done.add(path.resolve())
+    for reference in _references(manifest):
+        place = referenced(path, reference, above)
+        if place not in done:
+            _verify(place, (*above, path.resolve()), done)
+
+
+def _references(manifest: object) -> Iterator[Mapping[str, Any]]:
+    """All references in a manifest, however deep in it."""
+    held = [manifest]
+    while held:
+        at = held.pop()
+        if isinstance(at, dict):
+            table = cast("dict[str, Any]", at)
+            if table.get("kind") == "reference":
+                yield table
+            held += table.values()
+        elif isinstance(at, list):
+            held += cast("list[object]", at)
 
 
 def _header(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -2,57 +2,89 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from polyloom.association.model import AssociationModel
+from polyloom.association.position import PositionModel
 from polyloom.compose.layered import Layered
 from polyloom.errors import FileError, InputError
-from polyloom.files import Arrays, read
+from polyloom.files import DEEPEST, Arrays, read, referenced
 from polyloom.model import LanguageModel
 
-DEEPEST = 16  # layers of composites inside composites
+
+@dataclass(frozen=True)
+class Nest:
+    """Where a model is read: in which file, inside how many composites, below which files; and what was read so far."""
+
+    path: Path
+    depth: int = 0
+    above: tuple[Path, ...] = ()
+    known: dict[Path, LanguageModel] = field(default_factory=dict[Path, LanguageModel])
 
 
 def load(path: str | os.PathLike[str]) -> LanguageModel:
     """The model that `save` wrote at `path`.
 
     The header and its digest are checked, the arrays mapped; `polyloom.verify(path)` reads and hashes everything, which
-    is wise for a file from somebody else.  Raises FileError, saying what is wrong, for a file that is damaged, cut
-    short, foreign or of a future version; FileNotFoundError if there is none.
+    is wise for a file from somebody else.  Members that a composite refers to are checked in the same way, and must
+    have the size and the digest that it recorded.  Raises FileError, saying what is wrong, for a file that is damaged,
+    cut short, foreign or of a future version; FileNotFoundError if there is none.
     """
-    manifest, arrays = read(path)
-    try:
-        return restore(manifest, arrays)
-    except (InputError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise FileError(f"{Path(path)} is damaged: what it holds is no model ({error}).") from error
+    return _loaded(Nest(Path(path)))
 
 
-def restore(manifest: dict[str, Any], arrays: Arrays, depth: int = 0) -> LanguageModel:
+def restore(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
     """The model of a manifest and its arrays, members included."""
-    if depth > DEEPEST:
-        raise FileError(f"The file nests composites deeper than {DEEPEST}.")
+    if nest.depth > DEEPEST:
+        raise FileError(f"{nest.path} nests composites deeper than {DEEPEST}.")
     kind = manifest.get("kind")
     if kind not in KINDS:
         raise FileError(f"The file holds a model of kind {kind!r}; this Polyloom knows {', '.join(KINDS)}.")
-    return KINDS[kind](manifest, arrays, depth)
+    return KINDS[kind](manifest, arrays, nest)
 
 
-def _association(manifest: dict[str, Any], arrays: Arrays, depth: int) -> LanguageModel:
-    del depth
+def _loaded(nest: Nest) -> LanguageModel:
+    manifest, arrays = read(nest.path)
+    try:
+        return restore(manifest, arrays, nest)
+    except (InputError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise FileError(f"{nest.path} is damaged: what it holds is no model ({error}).") from error
+
+
+def _association(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
+    del nest
     return AssociationModel.from_state(manifest, arrays)
 
 
-def _layered(manifest: dict[str, Any], arrays: Arrays, depth: int) -> LanguageModel:
-    members = [restore(member, _below(arrays, f"{n}/"), depth + 1) for n, member in enumerate(manifest["members"])]
+def _position(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
+    del nest
+    return PositionModel.from_state(manifest, arrays)
+
+
+def _layered(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
+    inside = replace(nest, depth=nest.depth + 1)
+    members = [restore(member, _below(arrays, f"{n}/"), inside) for n, member in enumerate(manifest["members"])]
     return Layered.from_state(manifest, members)
+
+
+def _reference(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
+    """The model of another file; one that several members refer to is read once and shared."""
+    del arrays
+    place = referenced(nest.path, manifest, nest.above)
+    if place not in nest.known:
+        nest.known[place] = _loaded(replace(nest, path=place, above=(*nest.above, nest.path.resolve())))
+    return nest.known[place]
 
 
 def _below(arrays: Arrays, prefix: str) -> Arrays:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-KINDS: dict[str, Callable[[dict[str, Any], Arrays, int], LanguageModel]] = {
+KINDS: dict[str, Callable[[dict[str, Any], Arrays, Nest], LanguageModel]] = {
     "association": _association,
+    "position": _position,
     "layered": _layered,
+    "reference": _reference,
 }

@@ -12,10 +12,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +26,7 @@ from polyloom.errors import InputError, PolyloomError
 FOLDER = Path("polyloom-lessons")
 CARRIED = Path(__file__).parent / "lessons"  # in the wheel
 CHECKOUT = Path(__file__).parents[2] / "notebooks"  # beside widgets/
+HELP = ("h", "help", "help-all", "V", "version")  # which every Jupyter command answers before it reads anything else
 SETTINGS = Path(__file__).parent / "jupyter"
 
 command = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -51,6 +54,7 @@ def lab(
         polyloom lab ~/lessons --no-browser --port=8890
     """
     place, told = _parted([*([folder] if folder else []), *(options or [])])
+    _check(told)
     first, *_ = copied(place, force)
     hub = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")  # JupyterHub's own variable, set in every server it starts
     if hub:
@@ -109,6 +113,23 @@ def _parted(arguments: Sequence[str]) -> tuple[Path, Sequence[str]]:
     if arguments and not arguments[0].startswith("-"):
         return Path(arguments[0]).expanduser(), arguments[1:]
     return FOLDER, arguments
+
+
+def _check(options: Sequence[str]) -> None:
+    """Refuse what JupyterLab would refuse, before anything is copied; its names are only known where it is installed.
+
+    A name with a dot is a setting of one of its classes, such as `--ServerApp.token`, and left to JupyterLab.
+    """
+    names = [option.lstrip("-").partition("=")[0] for option in options if option.startswith("-")]
+    if not any(names) or find_spec("jupyterlab") is None:
+        return
+    app: Any = import_module("jupyterlab.labapp").LabApp
+    known = {*app.flags, *app.aliases, *HELP}
+    for name in filter(None, names):
+        if name not in known and "." not in name:
+            near = get_close_matches(name, known, n=1)
+            guess = f" Did you mean --{near[0]}?" if near else " `polyloom lab -- --help` lists its options."
+            raise typer.BadParameter(f"JupyterLab has no option --{name}.{guess}")
 
 
 def _place(lesson: Path, target: Path) -> None:

@@ -4,9 +4,13 @@
 
 Everything an association model stores is made of this one operation: a key is (context, next token) or
 (shorter context, older token), packed by `pack` into one integer.  The order of the input never matters to `keys` and
-`counts`, which is why models merge.
+`counts`, which is why models merge: `merge` adds two such results.  `pairs` counts without keys where the context is
+one token at some distance.
 """
 
-from polyloom_kernels.count.reference import Counted, count, pack
+from polyloom_kernels.count.operation import count, merge
+from polyloom_kernels.count.pairs_operation import pairs
+from polyloom_kernels.count.pairs_reference import Pairs
+from polyloom_kernels.count.reference import Counted, Merged, pack
 
-__all__ = ["Counted", "count", "pack"]
+__all__ = ["Counted", "Merged", "Pairs", "count", "merge", "pack", "pairs"]

@@ -58,15 +58,15 @@ def test_taking_a_layer_out_takes_out_exactly_its_term(mix: Layered) -> None:
 def test_only_the_proportions_of_weights_matter(one: float, two: float) -> None:
     model = AssociationModel.fit("a b", ABC, order=1, skips=False)
     mix = Layered(model, {"two": Layer(model, two)}, weight=one)
-    assert math.isclose(mix.proportions.sum(), 1)
+    assert math.isclose(mix.factors.sum(), 1)
     if 1e-9 < one / two < 1e9:
-        np.testing.assert_allclose(mix.proportions, [one / two / (one / two + 1), 1 / (one / two + 1)], rtol=1e-9)
+        np.testing.assert_allclose(mix.factors, [one / two / (one / two + 1), 1 / (one / two + 1)], rtol=1e-9)
 
 
 def test_weights_as_large_as_floats_go() -> None:
     model = AssociationModel.fit("a b", ABC, order=1, skips=False)
     loud = Layered(model, {"two": Layer(model, 1.7e308)}, weight=1.7e308)
-    np.testing.assert_array_equal(loud.proportions, [0.5, 0.5])
+    np.testing.assert_array_equal(loud.factors, [0.5, 0.5])
     np.testing.assert_allclose(distribution(loud.begin()), distribution(model.begin()))
 
 
@@ -191,8 +191,9 @@ def test_a_repeated_name_is_refused(sea: AssociationModel, lullabies: Associatio
 
 
 def test_an_unknown_pool_is_refused(sea: AssociationModel) -> None:
-    with pytest.raises(InputError, match="Unknown pool 'log'; known is 'linear'"):
-        Layered(sea, {}, pool="log")
+    for pool in ("harmonic", "", None, 5):
+        with pytest.raises(InputError, match=r"Unknown pool .*; known are linear, log"):
+            Layered(sea, {}, pool=pool)
 
 
 def test_a_bare_model_is_refused(sea: AssociationModel, lullabies: AssociationModel) -> None:
@@ -221,7 +222,7 @@ def test_an_equal_vocabulary_need_not_be_the_same_object(sea: AssociationModel) 
 def gains(mix: Layered, tokens: list[np.ndarray]) -> np.ndarray:
     """mean_t p_k(t) / p(t): at the optimum 1 for a layer that speaks, at most 1 for one that is silent."""
     likelihoods = np.concatenate([mix.member_log_likelihoods(row) for row in tokens], axis=1)
-    mixed = mix.proportions @ np.exp(likelihoods)
+    mixed = mix.factors @ np.exp(likelihoods)
     return (np.exp(likelihoods) / mixed).mean(1)
 
 

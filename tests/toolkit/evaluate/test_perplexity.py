@@ -24,7 +24,7 @@ def test_a_fair_choice_among_five_has_perplexity_five() -> None:
 
 def test_it_is_worked_out_by_hand() -> None:
     """Unigrams of `a a b` are 2/3 and 1/3 before discounts of 1 and 1/2; three pieces share what these free."""
-    model = AssociationModel.fit("a a b", WORDS, order=1, skips=False)
+    model = AssociationModel.fit("a a b", WORDS, order=1, skips=False, history=False)
     a, b, end = 1 / 3 + 1 / 6, 1 / 6 + 1 / 6, 1 / 6
     assert model.perplexity("a b") == pytest.approx((a * b) ** -0.5)
     assert model.perplexity(np.array([1, 2, 0])) == pytest.approx((a * b * end) ** (-1 / 3))

@@ -123,6 +123,25 @@ def test_anything_with_the_methods_will_do() -> None:
     assert {taken.loudest for taken in written.steps} == {"it"}
 
 
+def test_a_generation_shows_itself_on_one_short_line(sea: AssociationModel) -> None:
+    written = sea.generate("At night the\nsea", Sampling(seed=5, max_tokens=60))
+    assert len(written.text) > 100
+    assert repr(written).startswith("<Generation of 60 steps after 'At night the\\nsea")
+    assert "\n" not in repr(written)
+    assert len(repr(written)) < 160
+    assert repr(Generation("a", "b", (step(1),), Sampling())) == "<Generation of 1 step after 'a': 'b'>"
+    assert len(repr(sea.generate("At night the sea is cold and wide " * 9, Sampling(max_tokens=9)))) < 160
+
+
+def test_only_models_can_be_named_in_a_recipe() -> None:
+    with pytest.raises(InputError, match="Fixed has none"):
+        _ = generate(Fixed(np.log([0.25, 0.25, 0.25, 0.25])), Sampling(max_tokens=2)).recipe
+    with pytest.raises(InputError, match="where it began"):
+        _ = Generation("", "", (), Sampling()).recipe
+    with pytest.raises(InputError, match="where it began"):
+        Generation("", "", (), Sampling()).scrub(0)
+
+
 # drawing
 
 

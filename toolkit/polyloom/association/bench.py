@@ -27,7 +27,7 @@ def rows(shared: Path | None) -> Iterator[Row]:  # noqa: ARG001 - these rows nee
 
     model = AssociationModel.fit(learned, vocabulary, held_out=held_out)
     seconds = _best(lambda: AssociationModel.fit(learned, vocabulary, held_out=held_out))
-    shape = f"order {model.chain.order}, {len(model.skips)} skips"
+    shape = f"order {model.order}, {len(model.skips)} skips"
     yield _row(f"fit, {shape}, Python's documentation", model.tokens_counted / seconds, "tokens/s", "higher")
 
     judged = sum(map(len, held_out))

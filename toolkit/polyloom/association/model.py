@@ -1,33 +1,34 @@
-"""The association model: an n-gram chain and skips, each a normalised distribution, mixed by fixed shares.
+"""The association model: an n-gram chain, skips and the text so far, each a normalised distribution, under a gate.
 
-    p(y | text) = Σ_k g_k · p_k(y | text)            k over the n-gram chain and the skip templates
+    p(y | text) = Σ_k g_k(text) · p_k(y | text)      k over the n-gram chain, the skip templates and the history
 
-Only integer counts are stored as such; discounts, continuation counts and the shares g are derived from them.  The
-shares are fitted on held-out text by expectation–maximisation, with a floor so that no component dies.
+Only integer counts are stored as such; discounts, continuation counts and the gate g are derived from them, so models
+of disjoint texts add (`a + b`), and what was added can be taken away again (`a - b`).
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from polyloom.association.continuation import AssociationContinuation
-from polyloom.association.kneser_ney import KneserNey
-from polyloom.association.skip import TEMPLATES, Skip, Template
-from polyloom.association.stored import chain_arrays, skip_arrays, stored_chain, stored_skip, stored_text
+from polyloom.association.counts import Counts, Shape, shapes
+from polyloom.association.derived import derived
+from polyloom.association.gate import ENOUGH, FLOOR, Gate
+from polyloom.association.skip import Template, name, templates
+from polyloom.association.stored import memory_manifest, store_arrays, stored_memory, stored_store, stored_text
 from polyloom.association.text import Places, Text
 from polyloom.documents import Documents, Ids, encoded
-from polyloom.em import mixture_weights
-from polyloom.errors import FileError, InputError
+from polyloom.errors import FileError, InputError, VocabularyMismatch
 from polyloom.model import Arrays, Floats, LanguageModel, Manifest, Prompt, block_rows
 from polyloom.tokens.vocabulary import Vocabulary
+from polyloom_kernels.history import Memory, judged, likely
+from polyloom_kernels.mixture import Panel, Store, Voice, chances, features
 
-FLOOR = 0.01  # of the mixture is spread evenly, so that a component unused in held-out text can still speak
-HELD_OUT_SHARE = 20  # without held-out text, one document in so many fits the shares
-ENOUGH = 200  # tokens; on fewer, fitted shares would be noise and the n-gram chain keeps most of the mixture
-ALONE = 0.9  # its share then
+HELD_OUT_SHARE = 20  # without held-out text, one document in so many fits the gate
 LONGEST = 16  # tokens in an n-gram
 
 
@@ -36,9 +37,10 @@ class AssociationModel(LanguageModel):
     """Build one with `AssociationModel.fit(documents, vocabulary)`."""
 
     vocabulary: Vocabulary
-    chain: KneserNey
-    skips: tuple[Skip, ...]
-    shares: Floats  # (1 + number of skips,), summing to 1
+    store: Store = field(repr=False)
+    shapes: tuple[Shape, ...] = field(repr=False)
+    gate: Gate = field(repr=False)
+    memory: Memory | None = None
     text: Text | None = field(default=None, repr=False)
 
     @classmethod
@@ -48,72 +50,150 @@ class AssociationModel(LanguageModel):
         vocabulary: Vocabulary,
         order: int = 5,
         skips: bool | Sequence[Template] = True,
+        history: bool | Memory = True,
         held_out: Documents | None = None,
         keep_text: bool = False,
     ) -> "AssociationModel":
         """Count documents (str, or arrays of ids of `vocabulary`); their order never matters.
 
         `order` is the length of the longest n-gram; `skips` chooses the skip templates: the default ones, none, or
-        tuples of offsets back such as (1, 3).  `held_out` documents fit the shares of the mixture and are not counted;
-        without them, one document in twenty, chosen by its content, fits the shares before it is counted too.  Fewer
-        than 200 held-out tokens fit nothing: the n-gram chain then has nine tenths.
+        tuples of offsets back such as (1, 3).  `history` lets the model learn from the text it reads, as it reads.
+        `held_out` documents fit the gate and are not counted; without them, one document in twenty, chosen by its
+        content, fits the gate before it is counted too.  Fewer than 200 held-out tokens fit nothing: the n-gram chain
+        then has nine tenths.
         `keep_text` keeps the tokens, so that `explain` can show training lines.
 
         Raises InputError if there is nothing to count or an argument is out of range.
         """
-        templates = _templates(skips)
-        if not 1 <= order <= LONGEST:
+        found, memory = templates(skips), _memory(history)
+        if not isinstance(order, int) or not 1 <= order <= LONGEST:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"order must be from 1 to {LONGEST}, got {order}.")
         given = list(encoded(documents, vocabulary))
         if not sum(map(len, given)):
             raise InputError(f"Expected documents with at least one token, got {len(given)} documents with none.")
         given, aside = (given, list(encoded(held_out, vocabulary))) if held_out is not None else _set_aside(given)
-        model = cls._count(given, vocabulary, order, templates, keep_text)._with_shares(aside)
+        counted = _counts(given, vocabulary, shapes(order, found))
+        model = cls._of(vocabulary, counted, None, memory, Text.join(given) if keep_text else None)
+        model = model._fitted(aside)
         if held_out is not None or not aside:
             return model
-        whole = cls._count([*given, *aside], vocabulary, order, templates, keep_text)
-        return cls(vocabulary, whole.chain, whole.skips, model.shares, whole.text)
+        whole = counted.plus(_counts(aside, vocabulary, counted.shapes))
+        text = Text.join([*given, *aside]) if keep_text else None
+        return cls._of(vocabulary, whole, model.gate, memory, text)
 
     @classmethod
-    def _count(
-        cls, given: list[Ids], vocabulary: Vocabulary, order: int, templates: Sequence[Template], keep_text: bool
+    def _of(
+        cls, vocabulary: Vocabulary, counts: Counts, gate: Gate | None, memory: Memory | None, text: Text | None
     ) -> "AssociationModel":
-        text = Text.join(given)
-        places = Places.of(text, vocabulary.sentence_end, vocabulary.size)[: len(text.tokens)]
-        chain = KneserNey.count(places, text.tokens, order, vocabulary.size)
-        unigram = chain.unigram()
-        skips = tuple(Skip.count(places, text.tokens, template, unigram) for template in templates)
-        return cls(vocabulary, chain, skips, _unfitted(len(skips)), text if keep_text else None)
+        """The model of counts; without a gate, the chain has most of the mixture."""
+        if gate is None:
+            gate = Gate.unfitted(*_gate_shape(counts.shapes, memory))
+        return cls(vocabulary, derived(counts), counts.shapes, gate, memory, text)
 
-    def _with_shares(self, aside: list[Ids]) -> "AssociationModel":
-        if not self.skips or sum(map(len, aside)) < ENOUGH:
+    def refit_gate(self, held_out: Documents) -> "AssociationModel":
+        """The same counts under a gate fitted to these documents, which should not be among the counted ones.
+
+        Raises InputError if they hold fewer than 200 tokens.
+        """
+        given = list(encoded(held_out, self.vocabulary))
+        if sum(map(len, given)) < ENOUGH:
+            raise InputError(f"Fitting a gate needs {ENOUGH} tokens or more, got {sum(map(len, given))}.")
+        return self._fitted(given)
+
+    def _fitted(self, aside: list[Ids]) -> "AssociationModel":
+        ordered = sorted((tokens for tokens in aside if len(tokens)), key=lambda tokens: tokens.tobytes())
+        if sum(map(len, ordered)) < ENOUGH:
             return self
-        ordered = sorted(aside, key=lambda tokens: tokens.tobytes())  # sums in one order round in one way
-        parts = np.concatenate([self._parts(tokens) for tokens in ordered], axis=1)
-        fitted = mixture_weights(np.log(parts))
-        shares = (1 - FLOOR) * fitted + FLOOR / len(fitted)
-        return AssociationModel(self.vocabulary, self.chain, self.skips, shares, self.text)
+        parts, known = zip(*(self._judged(tokens) for tokens in ordered), strict=True)
+        return replace(self, gate=self.gate.fit(np.concatenate(parts, axis=1), np.concatenate(known)))
+
+    def __add__(self, other: object) -> "AssociationModel":
+        """The model of both texts; its gate is this one's, and stale."""
+        return self._combined(other, 1) if isinstance(other, AssociationModel) else NotImplemented
+
+    def __sub__(self, other: object) -> "AssociationModel":
+        """The model without the other's text; the vocabulary and the stale gate may still remember it.
+
+        Raises InputError if the other counted anything that this one did not.
+        """
+        return self._combined(other, -1) if isinstance(other, AssociationModel) else NotImplemented
+
+    def resume(self, documents: Documents) -> "AssociationModel":
+        """The model with more documents counted, as if they had been there from the start; its gate is stale."""
+        more = _counts(list(encoded(documents, self.vocabulary)), self.vocabulary, self.shapes)
+        text = None if self.text is None else self.text.plus(Text.join(list(encoded(documents, self.vocabulary))))
+        return AssociationModel._of(self.vocabulary, self.counts.plus(more), self._stale, self.memory, text)
+
+    def _combined(self, other: "AssociationModel", sign: int) -> "AssociationModel":
+        if other.vocabulary != self.vocabulary:
+            raise VocabularyMismatch(f"One model speaks {self.vocabulary!r}, the other {other.vocabulary!r}.")
+        if other.shapes != self.shapes:
+            raise InputError(f"Expected models of one shape, got {self._shape} and {other._shape}.")
+        counts = self.counts.plus(other.counts) if sign > 0 else self.counts.minus(other.counts)
+        if not counts.tokens:
+            raise InputError("Nothing would be left: the models counted the same text.")
+        both = self.text is not None and other.text is not None and sign > 0
+        text = self.text.plus(other.text) if both and self.text and other.text else None
+        return AssociationModel._of(self.vocabulary, counts, self._stale, self.memory, text)
 
     @property
-    def components(self) -> tuple[KneserNey | Skip, ...]:
-        """The chain, then the skips: in the order of `shares`."""
-        return (self.chain, *self.skips)
+    def _stale(self) -> Gate:
+        return replace(self.gate, stale=True)
+
+    @property
+    def _shape(self) -> str:
+        return ", ".join([f"order {self.order}", *self.components[1:]])
+
+    @property
+    def counts(self) -> Counts:
+        """The integers this model was derived from."""
+        return Counts.held(self.store, self.shapes)
+
+    @property
+    def order(self) -> int:
+        """The length of the longest n-gram."""
+        return self.store.order
+
+    @property
+    def skips(self) -> tuple[Template, ...]:
+        """The skip templates, ascending."""
+        return tuple(shape.path for shape in self.shapes if shape.asked and not shape.chained)
+
+    @cached_property
+    def components(self) -> tuple[str, ...]:
+        """What the gate chooses among: the chain, the skips, then what the text so far says."""
+        history = () if self.memory is None else ("cache", *(f"history {order}" for order in self.memory.orders))
+        return ("n-gram", *map(name, self.skips), *history)
 
     @property
     def tokens_counted(self) -> int:
         """How many tokens of training text the counts hold."""
-        return int(self.chain.tables[0].rows.counts.sum())
+        return self.counts.tokens
 
     @property
     def entries(self) -> int:
         """How many (context, next token) counts are stored."""
-        chain = sum(len(table.counts) for table in self.chain.tables)
-        return chain + sum(len(skip.table.counts) for skip in self.skips)
+        return sum(map(self.store.entries, self.store.tables.tolist()))
 
-    @property
+    @cached_property
     def reach(self) -> int:
-        """How many tokens back the model looks."""
-        return max([self.chain.order - 1, *(max(skip.template) for skip in self.skips)])
+        """How many tokens back the counts look; the history looks back to the start."""
+        return max(max(shape.path, default=0) for shape in self.shapes)
+
+    @cached_property
+    def looks(self) -> tuple[tuple[bool, int], ...]:
+        """How each level looks back: as part of the chain or not, and how far; 0 for a root."""
+        return tuple((shape.chained, shape.path[-1] if shape.path else 0) for shape in self.shapes)
+
+    @cached_property
+    def voice(self) -> Voice:
+        """The model as kernels read it."""
+        return Voice(self.store, self.gate.weights, FLOOR, self.memory)
+
+    @cached_property
+    def panel(self) -> Panel:
+        """The model alone on a panel."""
+        return Panel([self.voice])
 
     def begin(self, prompt: Prompt = ()) -> AssociationContinuation:
         """A place in a text: after `prompt`, a str or token ids."""
@@ -122,88 +202,97 @@ class AssociationModel(LanguageModel):
     def log_probs(self, tokens: Prompt) -> Iterator[Floats]:
         """Teacher-forced log-probabilities in blocks (n, V) of at most 64 MB; row t is given tokens before t."""
         ids = self.ids(tokens)
-        places, rows = self.places(ids), block_rows(self.vocabulary.size)
+        seen, rows, alone = self.seen(ids), block_rows(self.vocabulary.size), np.ones(1)
         for start in range(0, len(ids), rows):
-            yield np.log(self.spread(places[start : min(start + rows, len(ids))]))
+            places = range(start, min(start + rows, len(ids)))
+            block = [self.panel.dense(ids[:at], [np.ascontiguousarray(seen[:, at])], alone) for at in places]
+            yield np.log(np.stack(block))
 
     def log_likelihood(self, tokens: Prompt) -> Floats:
         """ln p(token_t | tokens before t), float64 of shape (T,), without reading the whole vocabulary."""
-        return np.log(self.shares @ self._parts(self.ids(tokens)))
+        parts, known = self._judged(self.ids(tokens))
+        return np.log(np.einsum("tk,kt->t", self.gate.shares(known), parts))
 
-    def places(self, ids: Ids) -> Places:
-        """All places of one document, the one after its last token included."""
-        text = Text(ids, np.zeros(min(1, len(ids)), np.int64))
-        return Places.of(text, self.vocabulary.sentence_end, self.vocabulary.size)
+    def seen(self, ids: Ids) -> Ids:
+        """What each level looks at from each place of a document, the one after its last token included."""
+        places = Places.of(Text(ids, np.zeros(min(1, len(ids)), np.int64)), *_marks(self.vocabulary))
+        looks = {look: places.look(*look) if look[1] else np.zeros(len(places), np.int64) for look in set(self.looks)}
+        return np.stack([looks[look] for look in self.looks])
 
-    def spread(self, places: Places) -> Floats:
-        """p of every token at each place, float64 (n, V)."""
-        dense = np.zeros((len(places), self.vocabulary.size))
-        for share, component in zip(self.shares, self.components, strict=True):
-            dense += share * component.spread(places)
-        return dense
+    def _judged(self, ids: Ids) -> tuple[Floats, Floats]:
+        """p of each token under each component, float64 (K, T), and what the gate goes by, float64 (T, F)."""
+        parts, totals = chances(self.store, self.seen(ids)[:, : len(ids)], ids)
+        if self.memory is None:
+            return parts, features(self.order, totals, np.empty((0, len(ids))))
+        heard = judged(ids, self.memory)
+        said = likely(heard, self.memory, self.store.unigram[ids])
+        told = np.concatenate([heard.mass[None], heard.totals.astype(np.float64)])
+        return np.concatenate([parts, said]), features(self.order, totals, told)
 
     def state(self) -> tuple[Manifest, Arrays]:
         """All that this model is: a JSON-able manifest and named arrays."""
         vocabulary, arrays = self.vocabulary.state()
-        templates = [list(skip.template) for skip in self.skips]
-        manifest: dict[str, Any] = {"kind": "association", "order": self.chain.order, "templates": templates}
-        arrays = {f"vocabulary.{name}": array for name, array in arrays.items()} | {"shares": self.shares}
-        arrays |= chain_arrays(self.chain)
-        for skip in self.skips:
-            arrays |= skip_arrays(skip)
+        manifest: dict[str, Any] = {
+            "kind": "association",
+            "order": self.order,
+            "templates": [list(template) for template in self.skips],
+            "history": memory_manifest(self.memory),
+            "stale": self.gate.stale,
+            "vocabulary": vocabulary,
+        }
+        arrays = {f"vocabulary.{name}": array for name, array in arrays.items()} | {"gate": self.gate.weights}
+        arrays |= store_arrays(self.store)
         if self.text is not None:
             arrays |= {"text.tokens": self.text.tokens, "text.starts": self.text.starts}
-        return {**manifest, "vocabulary": vocabulary}, arrays
+        return manifest, arrays
 
     @classmethod
     def from_state(cls, manifest: Manifest, arrays: Arrays) -> "AssociationModel":
         """The model that `state` described; FileError or VocabularyError if a part is missing or damaged."""
         words = {name.removeprefix("vocabulary."): a for name, a in arrays.items() if name.startswith("vocabulary.")}
         vocabulary = Vocabulary.from_state(manifest["vocabulary"], words)
-        templates, order = _templates([tuple(template) for template in manifest["templates"]]), manifest["order"]
+        found, order = templates([tuple(template) for template in manifest["templates"]]), manifest["order"]
         if not isinstance(order, int) or not 1 <= order <= LONGEST:
             raise FileError(f"The order of the n-grams must be from 1 to {LONGEST}, the file says {order!r}.")
-        chain = stored_chain(arrays, order, vocabulary.size)
-        unigram = chain.unigram()
-        skips = tuple(stored_skip(arrays, template, unigram) for template in templates)
-        shares = np.array(arrays["shares"])
-        if shares.shape != (1 + len(skips),) or shares.dtype != np.float64 or not abs(shares.sum() - 1) < 1e-9:
-            raise FileError("The array 'shares' does not hold a share for each component, summing to 1.")
-        if shares.min() < 0:
-            raise FileError("The array 'shares' holds a negative share.")
-        return cls(vocabulary, chain, skips, shares, stored_text(arrays, vocabulary.size))
+        levels, memory = shapes(order, found), stored_memory(manifest["history"])
+        store = stored_store(arrays, levels, vocabulary.size)
+        gate = Gate.stored(arrays, bool(manifest["stale"]), *_gate_shape(levels, memory))
+        return cls(vocabulary, store, levels, gate, memory, stored_text(arrays, vocabulary.size))
 
     def __repr__(self) -> str:
+        history = "" if self.memory is None else ", history"
         return (
-            f"<AssociationModel order {self.chain.order}, {len(self.skips)} skips: "
+            f"<AssociationModel order {self.order}, {len(self.skips)} skips{history}: "
             f"{self.tokens_counted:,} tokens, {self.entries:,} counts>"
         )
 
-    def _parts(self, ids: Ids) -> Floats:
-        """p_k of each token, float64 (K, T)."""
-        places = self.places(ids)[: len(ids)]
-        return np.stack([component.chance(places, ids) for component in self.components])
+
+def _memory(history: bool | Memory) -> Memory | None:
+    if isinstance(history, bool):
+        return Memory() if history else None
+    return history
 
 
-def _templates(skips: bool | Sequence[Template]) -> tuple[Template, ...]:
-    if isinstance(skips, bool):
-        return TEMPLATES if skips else ()
-    for template in skips:
-        if not template or list(template) != sorted(set(template)) or template[0] < 1:
-            raise InputError(f"A skip template is ascending offsets back such as (1, 3), got {template!r}.")
-    found = tuple(map(tuple, skips))
-    if len(set(found)) < len(found):
-        raise InputError(f"Each skip template may stand once, got {found}.")
-    return found
+def _gate_shape(levels: Sequence[Shape], memory: Memory | None) -> tuple[int, int]:
+    """How many features a gate reads, and among how many components it chooses."""
+    order, tables = sum(shape.chained for shape in levels), sum(shape.asked for shape in levels)
+    told = 0 if memory is None else 1 + len(memory.orders)
+    return 1 + 2 * (tables - 1 + told) + order, 1 + tables - order + told
 
 
-def _unfitted(skips: int) -> Floats:
-    """Shares before anything is fitted: most for the chain, the rest spread evenly."""
-    return np.array([ALONE, *[(1 - ALONE) / skips] * skips]) if skips else np.ones(1)
+def _counts(documents: list[Ids], vocabulary: Vocabulary, levels: tuple[Shape, ...]) -> Counts:
+    text = Text.join(documents)
+    places = Places.of(text, *_marks(vocabulary))[: len(text.tokens)]
+    return Counts.of(places, text.tokens, levels)
+
+
+def _marks(vocabulary: Vocabulary) -> tuple[int | None, int]:
+    """The token that ends a chain, and BEGIN."""
+    return vocabulary.sentence_end, vocabulary.size
 
 
 def _set_aside(documents: list[Ids]) -> tuple[list[Ids], list[Ids]]:
-    """Documents to count first, and those (about 5 %, chosen by a hash of their content) that fit the shares."""
+    """Documents to count first, and those (about 5 %, chosen by a hash of their content) that fit the gate."""
     chosen = [hashlib.sha256(document.tobytes()).digest()[0] * HELD_OUT_SHARE < 256 for document in documents]
     kept = [document for document, aside in zip(documents, chosen, strict=True) if not aside]
     aside = [document for document, aside in zip(documents, chosen, strict=True) if aside]

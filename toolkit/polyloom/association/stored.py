@@ -1,95 +1,130 @@
-"""Counts as arrays in a file, and back: what is stored is exactly the integers, everything else is derived again.
+"""A model's counts as arrays in a file, and back: the tapes as they lie in memory, so that a file is mapped, not read.
 
-    chain.level N, chain.rows N, chain.counts N        contexts, entries and counts of each order, the unigram being 0
-    skip 1+3.level N, skip 1+3.rows, skip 1+3.counts   contexts of each offset from the first on, and the entries
+    directory, pieces, numbers, reals     see `polyloom_kernels.mixture.store`
+    text.tokens, text.starts              the training text, if it was kept
 
-Arrays from a file are not trusted: keys must ascend and stay in range and counts be positive, or FileError says which
-is not.  Lookups then never leave an array, whatever the file holds.
+What the directory says is held against the model's shape and the sizes of the tapes; the tapes themselves are read when
+they are asked (`polyloom.verify` hashes them all).  Compiled lookups cut every range at the size of its level, so that
+no file, whatever it holds, makes them leave an array.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polyloom.association.counts import Level, Rows, Trie
-from polyloom.association.kneser_ney import KneserNey
-from polyloom.association.skip import Skip, Template
+from polyloom.association.counts import Shape
 from polyloom.association.text import Text
 from polyloom.documents import Ids
 from polyloom.errors import FileError
 from polyloom.files import Arrays
-from polyloom.model import Floats
+from polyloom_kernels.history import Memory
+from polyloom_kernels.mixture import Store
+from polyloom_kernels.mixture.store import (
+    CHAINED,
+    CHILDREN,
+    COLUMNS,
+    COUNTS,
+    DISCOUNTS,
+    ENTRIES,
+    LONG,
+    LONGS,
+    NEXT,
+    NODES,
+    OFFSET,
+    PARENT,
+    ROWS,
+    SUMS,
+    TABLE,
+    TAKEN,
+    TOKENS,
+)
 
 Stored = Mapping[str, NDArray[Any]]
+TAPES = {"directory": (np.int64,), "pieces": (np.uint16, np.uint32), "numbers": (np.uint32,), "reals": (np.float64,)}
 
 
-def chain_arrays(chain: KneserNey) -> Arrays:
-    """The arrays of an n-gram chain."""
-    found: Arrays = {}
-    for n, (table, level) in enumerate(zip(chain.tables, chain.trie.levels, strict=True)):
-        found |= {
-            f"chain.level {n}": level.keys,
-            f"chain.rows {n}": table.rows.keys,
-            f"chain.counts {n}": table.rows.counts,
-        }
-    return found
+def store_arrays(store: Store) -> Arrays:
+    """The arrays of a store."""
+    return {name: getattr(store, name) for name in TAPES}
 
 
-def skip_arrays(skip: Skip) -> Arrays:
-    """The arrays of one skip template."""
-    rows = skip.table.rows
-    levels = {f"{skip.name}.level {n}": level.keys for n, level in enumerate(skip.trie.levels)}
-    return {**levels, f"{skip.name}.rows": rows.keys, f"{skip.name}.counts": rows.counts}
-
-
-def stored_chain(arrays: Stored, order: int, vocabulary_size: int) -> KneserNey:
-    """The n-gram chain that `chain_arrays` described."""
-    trie = _trie(arrays, "chain", order - 1, vocabulary_size)
-    rows = [_rows(arrays, "chain", f" {n}", level, vocabulary_size) for n, level in enumerate(trie.levels)]
-    return KneserNey.derive(trie, rows, vocabulary_size)
-
-
-def stored_skip(arrays: Stored, template: Template, unigram: Floats) -> Skip:
-    """The skip template that `skip_arrays` described."""
-    name = "skip " + "+".join(map(str, template))
-    trie = _trie(arrays, name, len(template), len(unigram))
-    return Skip.derive(template, trie, _rows(arrays, name, "", trie.levels[-1], len(unigram)), unigram)
+def stored_store(arrays: Stored, shapes: Sequence[Shape], vocabulary_size: int) -> Store:
+    """The store that `store_arrays` described; FileError if it is none of these shapes."""
+    found = {name: _tape(arrays, name) for name in TAPES}
+    directory = np.array(found["directory"])  # small, and read everywhere
+    order, tables = sum(shape.chained for shape in shapes), sum(shape.asked for shape in shapes)
+    if directory.shape != (len(shapes), COLUMNS):
+        raise FileError(f"The array 'directory' describes {len(directory)} levels; the model has {len(shapes)}.")
+    if len(found["reals"]) < DISCOUNTS * tables + vocabulary_size:
+        raise FileError("The array 'reals' is too short for the discounts and the unigram distribution.")
+    table = 0
+    for row, shape in zip(directory.tolist(), shapes, strict=True):
+        table += _checked(row, shape, table, directory, {name: len(tape) for name, tape in found.items()})
+    unigram = found["reals"][DISCOUNTS * tables :][:vocabulary_size]
+    if not (np.isfinite(unigram).all() and unigram.min() > 0 and abs(unigram.sum() - 1) < 1e-9):
+        raise FileError("The array 'reals' holds no unigram distribution.")
+    narrow = np.uint16 if vocabulary_size < 2**16 - 1 else np.uint32
+    if found["pieces"].dtype != narrow:
+        raise FileError(f"The array 'pieces' must hold {np.dtype(narrow).name} for {vocabulary_size} tokens.")
+    return Store(directory, found["pieces"], found["numbers"], found["reals"], vocabulary_size, order)
 
 
 def stored_text(arrays: Stored, vocabulary_size: int) -> Text | None:
     """The text that was kept, if it was."""
     if "text.tokens" not in arrays:
         return None
-    tokens, starts = _integers(arrays, "text.tokens"), _ascending(arrays, "text.starts", len(arrays["text.tokens"]))
+    tokens, starts = _integers(arrays, "text.tokens"), _integers(arrays, "text.starts")
     if len(tokens) and (tokens.min() < 0 or tokens.max() >= vocabulary_size or not len(starts) or starts[0]):
         raise FileError("The array 'text.tokens' holds tokens that the vocabulary lacks, or starts nowhere.")
+    if len(starts) and (bool((np.diff(starts) <= 0).any()) or starts[-1] >= len(tokens)):
+        raise FileError(f"The array 'text.starts' does not ascend within 0 … {len(tokens) - 1}.")
     return Text(tokens, starts)
 
 
-def _trie(arrays: Stored, name: str, depth: int, vocabulary_size: int) -> Trie:
-    width = vocabulary_size + 1
-    levels: list[Level] = []
-    for n in range(depth + 1):
-        above = len(levels[-1].keys) if levels else 1
-        levels.append(Level(_ascending(arrays, f"{name}.level {n}", above * width if levels else 1), width))
-    return Trie(tuple(levels))
+def memory_manifest(memory: Memory | None) -> dict[str, Any] | None:
+    """How the text so far is remembered, for a manifest."""
+    return None if memory is None else asdict(memory) | {"orders": list(memory.orders)}
 
 
-def _rows(arrays: Stored, name: str, suffix: str, level: Level, vocabulary_size: int) -> Rows:
-    keys = _ascending(arrays, f"{name}.rows{suffix}", len(level.keys) * vocabulary_size)
-    counts = _integers(arrays, f"{name}.counts{suffix}")
-    if len(counts) != len(keys) or (len(counts) and counts.min() < 1):
-        raise FileError(f"The array '{name}.counts{suffix}' does not hold a positive count for each entry.")
-    return Rows(keys, counts, len(level.keys), vocabulary_size)
+def stored_memory(manifest: object) -> Memory | None:
+    """The memory that `memory_manifest` described; FileError if it is none."""
+    if manifest is None:
+        return None
+    given = cast("dict[str, Any]", manifest)
+    try:
+        orders: tuple[int, ...] = tuple(given["orders"])
+        return Memory(orders, **{key: value for key, value in given.items() if key != "orders"})
+    except (TypeError, ValueError, KeyError) as error:
+        raise FileError(f"The file describes no history: {error}") from error
 
 
-def _ascending(arrays: Stored, name: str, end: int) -> Ids:
-    """Integers that ascend strictly from 0 or more to less than `end`."""
-    found = _integers(arrays, name)
-    if len(found) and (found[0] < 0 or found[-1] >= end or bool((np.diff(found) <= 0).any())):
-        raise FileError(f"The array {name!r} does not ascend within 0 … {end - 1}.")
+def _checked(row: list[int], shape: Shape, table: int, directory: Ids, sizes: dict[str, int]) -> bool:
+    """Hold one line of the directory against its shape and the tapes; whether it has rows."""
+    says = row[PARENT], row[OFFSET], bool(row[CHAINED]), row[TABLE]
+    if says != (shape.parent, shape.path[-1] if shape.path else 0, shape.chained, table if shape.asked else -1):
+        raise FileError(f"The array 'directory' does not describe the level {shape.path}.")
+    parts = [("pieces", row[TOKENS], row[NODES])]
+    if shape.parent >= 0:
+        parts.append(("numbers", row[CHILDREN], int(directory[shape.parent, NODES]) + 1))
+    elif row[NODES] != 1:
+        raise FileError(f"The array 'directory' gives a root {row[NODES]} nodes.")
+    if shape.asked:
+        parts += [("numbers", row[ROWS], row[NODES] + 1), ("pieces", row[NEXT], row[ENTRIES])]
+        parts += [("numbers", row[column], row[ENTRIES]) for column in (COUNTS, TAKEN)]
+        parts += [("numbers", row[LONG], row[LONGS]), ("reals", row[SUMS], 2 * row[LONGS])]
+    for name, start, size in parts:
+        if start < 0 or size < 0 or start + size > sizes[name]:
+            raise FileError(f"The array 'directory' points outside the array {name!r}.")
+    return shape.asked
+
+
+def _tape(arrays: Stored, name: str) -> NDArray[Any]:
+    found = arrays.get(name)
+    if found is None or found.dtype.type not in TAPES[name] or found.ndim != (2 if name == "directory" else 1):
+        raise FileError(f"The array {name!r} is missing, or not of the type that a model has.")
     return found
 
 

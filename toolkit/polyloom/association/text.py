@@ -32,6 +32,11 @@ class Text:
         tokens = np.concatenate(kept) if kept else np.empty(0, np.int64)
         return cls(tokens, np.concatenate([np.zeros(1, np.int64), ends[:-1]]) if kept else ends)
 
+    def plus(self, other: "Text") -> "Text":
+        """The documents of both."""
+        starts = np.concatenate([self.starts, len(self.tokens) + other.starts])
+        return Text(np.concatenate([self.tokens, other.tokens]), starts)
+
 
 @dataclass(frozen=True)
 class Places:
@@ -63,6 +68,10 @@ class Places:
 
     def __len__(self) -> int:
         return len(self.at)
+
+    def look(self, chained: bool, offset: int) -> Ids:
+        """The token `offset` back, as the chain or as skips see it."""
+        return self.in_order(offset) if chained else self.across(offset)
 
     def in_order(self, offset: int) -> Ids:
         """The token `offset` back within the chain: BEGIN just before its start, NOTHING beyond; int64 (n,)."""

@@ -3,7 +3,8 @@
 A group is a function `rows(shared: Path | None)` that a package registers under `polyloom.benchmarks`.  It gives
 `Row`s, or mappings of a row's arguments if it must not import polyloom, as `polyloom_kernels`.  `shared` is a folder of
 real text and models that polyloom does not carry, and a row that misses it says so.
-A group that fails is reported and the others still run; the exit code is then 1.
+A group that fails is reported and the others still run; the exit code is then 1.  FILE is replaced if it is there: it
+holds a measurement, which is repeated.
 """
 
 import json
@@ -14,19 +15,26 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from polyloom.cli import plugins
+from polyloom.cli.output import check_free, print_json
 from polyloom.cli.rows import Row
 from polyloom.cli.table import Printed
 from polyloom.errors import PolyloomError
+from polyloom.files import replacing
 
 GROUP = "polyloom.benchmarks"
+STDOUT = Path("-")
 
 
 def command(
     context: typer.Context,
     groups: Annotated[list[str] | None, typer.Argument(metavar="GROUP", help="Which to run; all of them.")] = None,
-    output: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the rows to FILE.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the rows to FILE; `-` is standard output."),
+    ] = None,
     shared: Annotated[
         Path | None,
         typer.Option(metavar="DIR", exists=True, file_okay=False, help="A folder of real data to compare on."),
@@ -40,8 +48,12 @@ def command(
 
         polyloom bench
         polyloom bench association --json rows.json
+        polyloom bench association --json - | jq .[0].value
     """
-    printed, rows, failed = Printed(), list[Row](), False
+    to_output = output == STDOUT
+    if output is not None and not to_output:
+        check_free(output, force=True)  # before the hours of measuring
+    printed, rows, failed = Printed(Console(stderr=True) if to_output else None), list[Row](), False
     for point in _chosen(groups or []):
         try:
             for row in _rows(point, shared):
@@ -53,7 +65,9 @@ def command(
             typer.secho(f"polyloom: {error}", fg="red", err=True)
             failed = True
     printed.verdict(rows)
-    if output is not None:
+    if to_output:
+        print_json([row.json() for row in rows])
+    elif output is not None:
         _write(output, rows)
     if failed:
         raise typer.Exit(1)
@@ -80,7 +94,6 @@ def _rows(point: EntryPoint, shared: Path | None) -> Iterator[Row]:
 
 def _write(path: Path, rows: list[Row]) -> None:
     """Write all rows or nothing: an interrupted write leaves the old file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps([row.json() for row in rows], indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    text = json.dumps([row.json() for row in rows], indent=1, ensure_ascii=False) + "\n"
+    with replacing(path) as file:
+        file.write(text.encode())

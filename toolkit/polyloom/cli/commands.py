@@ -1,11 +1,8 @@
 """The group of subcommands that packages register under `polyloom.commands`, each imported only when it is run.
 
 An entry point names a function, read as `typer` reads functions, or a `typer.Typer`.  In a list of commands it stands
-as a name with the first line of its docstring; running it puts the real command in its place.
-
-Whatever a command raises because of its input becomes one line on standard error and exit code 1; `--traceback` lets
-the traceback through.  A bare ValueError is a fault of ours, not of the input, and always shows its traceback.  Wrong
-usage is `typer`'s to report, with exit code 2.
+as a name with the first line of its docstring; running it puts the real command in its place.  How it ends, and what
+is said then, is the business of `exits`.
 """
 
 from importlib.metadata import EntryPoint
@@ -15,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from polyloom.cli import plugins
+from polyloom.cli.exits import ending
 from polyloom.errors import PolyloomError
 
 GROUP = "polyloom.commands"
@@ -30,26 +28,28 @@ class Commands(TyperGroup):
         for name, point in self.points.items():
             self.add_command(TyperCommand(name, help=plugins.summary(point)))
 
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Read the global options."""
+        with ending():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The global options, the one for help included."""
+        return _flags_take_nothing(super().get_params(ctx))
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that `args` begin with, imported now."""
         name, command, rest = super().resolve_command(ctx, args)
         point = self.points.get(name or "")
-        return name, command if point is None else _built(point), rest
+        return name, command if point is None else _built(point, ctx), rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it; errors that speak of the input become one line."""
-        try:
+        """Run it; errors that speak of the input or of the usage become one line."""
+        with ending(bool(ctx.params.get("traceback"))):
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise  # the reader went away, as with `| head`: typer ends quietly
-        except (PolyloomError, OSError, ValueError) as error:
-            if ctx.params.get("traceback") or type(error) is ValueError:
-                raise
-            typer.secho(f"polyloom: {_one_line(error)}", fg="red", err=True)
-            raise typer.Exit(1) from error
 
 
-def _built(point: EntryPoint) -> Any:
+def _built(point: EntryPoint, context: Any) -> Any:
     given = plugins.load(point)
     if not isinstance(given, typer.Typer):
         if not callable(given):
@@ -60,9 +60,20 @@ def _built(point: EntryPoint) -> Any:
         given = app
     command = typer.main.get_command(given)
     command.name = point.name
+    _explained(command, context)
     return command
 
 
-def _one_line(error: Exception) -> str:
-    text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-    return " ".join(text.split()) or type(error).__name__
+def _explained(command: Any, context: Any) -> None:
+    """Mend the help of a command and of those below it."""
+    _flags_take_nothing(command.get_params(context))
+    for below in getattr(command, "commands", {}).values():
+        _explained(below, context)
+
+
+def _flags_take_nothing(parameters: list[Any]) -> list[Any]:
+    """Flags without a type: typer prints `<bool>` beside them as if a value were to follow."""
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False) and parameter.metavar is None:
+            parameter.metavar = ""
+    return parameters

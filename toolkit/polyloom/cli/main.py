@@ -1,18 +1,24 @@
 """The `polyloom` command itself: its global options; the subcommands come from `polyloom.commands`."""
 
-from typing import Annotated
+import sys
+from io import TextIOWrapper
+from typing import Annotated, cast
 
 import typer
 
 from polyloom import __version__
 from polyloom.cli.commands import Commands
+from polyloom.cli.exits import epilog
 
 EXAMPLES = """
 Examples:
 
-    polyloom lab                         the lessons, in JupyterLab
-    polyloom lab ~/lessons --no-browser  the same, in a folder you choose
-    polyloom bench                       every benchmark
+    polyloom train poems.txt -o poems.psam     a model of your text
+    polyloom predict poems.psam "At night the"
+    polyloom compose sea=sea.psam law=law.psam:0.5 -o mix.psamc
+    polyloom lab                               the lessons, in JupyterLab
+    polyloom bench                             every benchmark
+
 """
 
 app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode="markdown")
@@ -24,7 +30,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True, epilog=EXAMPLES)
+@app.callback(invoke_without_command=True, epilog=EXAMPLES + epilog())
 def polyloom_command(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001 - its callback answers
@@ -39,4 +45,6 @@ def polyloom_command(
 
 def main() -> None:
     """Run the command; what `polyloom` on the command line calls."""
+    if isinstance(stream := cast("object", sys.stdout), TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # a character that the terminal lacks must not end the command
     typer.main.get_command(app)(prog_name="polyloom")

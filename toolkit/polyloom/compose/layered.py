@@ -1,33 +1,35 @@
-"""Layers under faders: a linear mixture of models on one vocabulary.
+"""Layers under faders: a mixture of models on one vocabulary.
 
-    p(y | text) = Σ_k w_k · p_k(y | text) / Σ_k w_k              w_k ≥ 0, not all zero
+    linear    p(y | text) = Σ_k w_k · p_k(y | text) / Σ_k w_k        w_k ≥ 0, not all zero
+    log       p(y | text) = Π_k p_k(y | text)^w_k / Z                w_k finite, not all zero
 
-The base is an ordinary first layer.  Only the proportions of the weights matter, so a fader can be moved without the
-others.  Sums run over the whole vocabulary, never over truncated lists.  A `Layered` is a value: `with_weights` gives
-another one that shares the members.
+The base is an ordinary first layer.  Sums run over the whole vocabulary, never over truncated lists.  What the pools do
+and promise stands in `pool`; nothing here knows which of them it has.  A `Layered` is a value: `with_weights`, `add`,
+`remove`, `activate` and `fit_weights` give another one that shares the members.
 """
 
-import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
-from typing import Self
+from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
 
 from polyloom.buffer import TokenBuffer
+from polyloom.compose.certificate import Certificate
+from polyloom.compose.pool import Voices, distributions, pool_of, sounding
+from polyloom.compose.reference import write_references
 from polyloom.documents import Documents, Ids, encoded
-from polyloom.em import mixture_weights
 from polyloom.errors import InputError, VocabularyMismatch
-from polyloom.explanation import Explanation, Term
-from polyloom.model import Arrays, Continuation, Floats, LanguageModel, Manifest, Prompt
-
-SILENT = 1e-6  # a fitted share below this is 0: a fader that far down is off
+from polyloom.explanation import Explanation
+from polyloom.files import write
+from polyloom.model import Arrays, Candidates, Continuation, Floats, LanguageModel, Manifest, Prompt
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A model and how loudly it speaks: a finite weight of 0 or more."""
+    """A model and how loudly it speaks: a finite weight, of 0 or more in a linear pool."""
 
     model: LanguageModel
     weight: float = 1.0
@@ -36,8 +38,9 @@ class Layer:
 class Layered(LanguageModel):
     """Mix `base` with named layers: `Layered(model, {"poems": Layer(other, 0.4)})`.
 
-    `name` and `weight` are those of the base.  Raises VocabularyMismatch if a layer speaks another vocabulary,
-    InputError for a weight that is negative or not finite, for weights that are all zero, and for a repeated name.
+    `pool` is "linear" or "log"; `name` and `weight` are those of the base; `certificate` is what `fit_weights` found,
+    or None.  Raises VocabularyMismatch if a layer speaks another vocabulary, InputError for an unknown pool, for a
+    weight that it cannot use, for weights that are all zero, and for a repeated name.
     """
 
     def __init__(
@@ -48,9 +51,9 @@ class Layered(LanguageModel):
         *,
         name: str = "base",
         weight: float = 1.0,
+        certificate: Certificate | None = None,
     ) -> None:
-        if pool != "linear":
-            raise InputError(f"Unknown pool {pool!r}; known is 'linear'.")
+        self.pooling = pool_of(pool)
         if not isinstance(base, LanguageModel):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
             raise InputError(f"Expected a model as the base, got {type(base).__name__}.")
         if name in layers:
@@ -59,8 +62,13 @@ class Layered(LanguageModel):
         self.layers: Mapping[str, Layer] = {name: Layer(base, weight), **layers}
         for other, layer in self.layers.items():
             _check(other, layer, base)
-        if not sum(layer.weight for layer in self.layers.values()):
-            raise InputError(f"All weights are zero ({', '.join(self.layers)}): raise at least one.")
+        self.pooling.check({name: layer.weight for name, layer in self.layers.items()})
+        self.certificate = certificate
+
+    @property
+    def pool(self) -> str:
+        """How the layers are mixed: "linear" or "log"."""
+        return self.pooling.name
 
     @property
     def weights(self) -> dict[str, float]:
@@ -73,36 +81,69 @@ class Layered(LanguageModel):
         return {name: layer.model for name, layer in self.layers.items()}
 
     @property
-    def proportions(self) -> Floats:
-        """The weights divided by their sum, float64 (K,)."""
-        weights = np.array(list(self.weights.values()))
-        weights = weights / weights.max()  # first, since the sum of very large ones would not be finite
-        return weights / weights.sum()
+    def factors(self) -> Floats:
+        """What multiplies each layer, float64 (K,): shares that sum to 1 in a linear pool, the weights in a log one."""
+        return self.pooling.factors(list(self.weights.values()))
 
     def with_weights(self, weights: Mapping[str, float] | None = None, /, **named: float) -> "Layered":
         """The same layers, some weights changed: `mix.with_weights(sea=2.0)` or `mix.with_weights({"my sea": 2.0})`.
 
-        Raises InputError for a name that is not a layer, and for a weight that is not finite and 0 or more.
+        Raises InputError for a name that is not a layer, and for a weight that the pool cannot use.
         """
         weights = {**(weights or {}), **named}
-        unknown = [name for name in weights if name not in self.layers]
-        if unknown:
-            raise InputError(f"No layer {unknown[0]!r}; the layers are {', '.join(self.layers)}.")
-        (name, base), *others = ((n, Layer(x.model, weights.get(n, x.weight))) for n, x in self.layers.items())
-        return Layered(base.model, dict(others), name=name, weight=base.weight)
+        self._known(*weights)
+        return self._of({name: Layer(x.model, weights.get(name, x.weight)) for name, x in self.layers.items()})
+
+    def add(self, name: str, model: LanguageModel | Layer, weight: float | None = None) -> "Layered":
+        """The mix with one more layer, last: a model at `weight` (1 by default), or a `Layer`, which brings its own.
+
+        Raises InputError if the name is taken, VocabularyMismatch if the model speaks another vocabulary.
+        """
+        if name in self.layers:
+            raise InputError(f"There is a layer {name!r} already: choose another name, or remove({name!r}) first.")
+        if isinstance(model, Layer) and weight is not None:
+            raise InputError(f"Layer {name!r} brings its weight, {model.weight!r}: give the model or no weight.")
+        layer = model if isinstance(model, Layer) else Layer(model, 1.0 if weight is None else weight)
+        return self._of({**self.layers, name: layer})
+
+    def remove(self, name: str) -> "Layered":
+        """The mix without one layer; if that is the base, the next one is the first.
+
+        Raises InputError for a name that is not a layer, for the only layer, and if those that stay all have weight 0.
+        """
+        self._known(name)
+        left = {other: layer for other, layer in self.layers.items() if other != name}
+        if not left:
+            raise InputError(f"{name!r} is the only layer, and a mix needs one. First mix.add(name, model).")
+        return self._of(left)
+
+    def activate(self, *names: str) -> "Layered":
+        """Only these layers speak: all others stay in the mix, at weight 0.
+
+        Those named keep their weight, or get 1 if it was 0.  `with_weights(mix.weights)` of the mix before is the way
+        back.  Raises InputError for a name that is not a layer, and if none is given.
+        """
+        if not names:
+            raise InputError(f"Name at least one layer that shall speak; the layers are {', '.join(self.layers)}.")
+        self._known(*names)
+        return self.with_weights({name: (old or 1.0) * (name in names) for name, old in self.weights.items()})
 
     def fit_weights(self, documents: Documents) -> "Layered":
-        """The same layers with the weights that make `documents` likeliest, the largest set to 1.
+        """The same layers with the weights that make `documents` likeliest, and a `certificate` of how good they are.
 
-        The optimum over all weights, by expectation–maximisation.  Fit on text that no layer was trained on.
-        Raises InputError if the documents hold no token.
+        The optimum over all weights in a linear pool, where the largest is set to 1; in a log pool the optimum over
+        weights from 0 to 10, or as far as those of this mix if they lie beyond, which reads the whole vocabulary at
+        each token in every round.  Never worse than the weights of this mix.  Fit on text that no layer was trained on.
+        Raises InputError if the documents hold no token, and for what is no text.
         """
-        likelihoods = [self.member_log_likelihoods(tokens) for tokens in encoded(documents, self.vocabulary)]
-        if not sum(found.shape[1] for found in likelihoods):
+        given = [ids for ids in encoded(documents, self.vocabulary) if len(ids)]
+        if not given:
             raise InputError("Fitting weights needs at least one token; the documents hold none.")
-        fitted = mixture_weights(np.concatenate(likelihoods, axis=1))
-        fitted = np.where(fitted < SILENT, 0.0, fitted) / fitted.max()
-        return self.with_weights(dict(zip(self.layers, fitted.tolist(), strict=True)))
+        fit = self.pooling.fitted(list(self.models.values()), list(self.weights.values()), given)
+        unknown = sum(int(np.count_nonzero(ids == self.vocabulary.unknown)) for ids in given)
+        certificate = Certificate(fit.objective, fit.gain, sum(map(len, given)), unknown, fit.rounds, fit.box)
+        fitted = zip(self.layers.items(), fit.weights.tolist(), strict=True)
+        return self._of({name: Layer(layer.model, weight) for (name, layer), weight in fitted}, certificate)
 
     def member_log_likelihoods(self, tokens: Prompt) -> Floats:
         """ln p_k(token_t | tokens before t) of every layer, float64 (K, T): all that weights need to be judged by."""
@@ -120,13 +161,31 @@ class Layered(LanguageModel):
 
     def log_probs(self, tokens: Prompt) -> Iterator[Floats]:
         """Teacher-forced log-probabilities in blocks (n, V) of at most 64 MB; row t is given tokens before t."""
-        ids = self.ids(tokens)
-        for blocks in zip(*(model.log_probs(ids) for model in self.models.values()), strict=True):
-            yield _mixed(self.proportions, blocks)
+        ids, voices = self.ids(tokens), self._voices()
+        factors = [factor for factor, _ in voices]
+        for blocks in zip(*(model.log_probs(ids) for _, model in voices), strict=True):
+            yield self.pooling.mixed(list(zip(factors, blocks, strict=True)))
 
     def log_likelihood(self, tokens: Prompt) -> Floats:
-        """ln p(token_t | tokens before t), float64 of shape (T,), without reading the whole vocabulary."""
-        return _mixed(self.proportions, list(self.member_log_likelihoods(tokens)))
+        """ln p(token_t | tokens before t), float64 of shape (T,); a linear pool need not read the whole vocabulary."""
+        return self.pooling.log_likelihood(self._voices(), self.ids(tokens))
+
+    def save(self, path: str | os.PathLike[str], members: Literal["embed", "reference"] = "embed") -> Path:
+        """Write the mix as one `.psamc` file that `polyloom.load` reads; returns its path.
+
+        With `members="reference"` the layers are written as files of their own, in a folder beside it (`mix.members`
+        for `mix.psamc`), under their name and digest, and the mix records where, how large and with which digest.  Keep
+        the two together.  Earlier files there stay, so that a mix that still refers to them can be read.
+
+        Each file is written whole or not at all, the mix last.  Raises OSError if the disk does not take it.
+        """
+        if members == "embed":
+            return super().save(path)
+        if members != "reference":
+            raise InputError(f'members must be "embed" or "reference", got {members!r}.')
+        files = {n: (x, ".psamc" if isinstance(x, Layered) else ".psam") for n, x in self.models.items()}
+        references = write_references(Path(path), files)
+        return write(path, {**self._manifest(), "members": references}, {})
 
     def state(self) -> tuple[Manifest, Arrays]:
         """All that this model is: names, weights, and the members in order, their arrays under `0/`, `1/` …"""
@@ -136,8 +195,10 @@ class Layered(LanguageModel):
             member, held = model.state()
             members.append(member)
             arrays |= {f"{n}/{key}": array for key, array in held.items()}
-        weights = [[name, weight] for name, weight in self.weights.items()]
-        return {"kind": "layered", "pool": "linear", "weights": weights, "members": members}, arrays
+        return {**self._manifest(), "members": members}, arrays
+
+    def _manifest(self) -> Manifest:
+        return {"kind": "layered", "pool": self.pool, "weights": [list(pair) for pair in self.weights.items()]}
 
     @classmethod
     def from_state(cls, manifest: Manifest, members: Sequence[LanguageModel]) -> "Layered":
@@ -150,7 +211,21 @@ class Layered(LanguageModel):
         return cls(layers[0].model, others, manifest["pool"], name=names[0], weight=layers[0].weight)
 
     def __repr__(self) -> str:
-        return f"<Layered {', '.join(f'{name} {weight:g}' for name, weight in self.weights.items())}>"
+        named = ", ".join(f"{name} {weight:g}" for name, weight in self.weights.items())
+        return f"<Layered {'' if self.pool == 'linear' else f'{self.pool} pool: '}{named}>"
+
+    def _of(self, layers: Mapping[str, Layer], certificate: Certificate | None = None) -> "Layered":
+        """Other layers, or the same at other weights, in the same pool."""
+        (name, base), *others = layers.items()
+        return Layered(base.model, dict(others), self.pool, name=name, weight=base.weight, certificate=certificate)
+
+    def _known(self, *names: str) -> None:
+        unknown = [name for name in names if name not in self.layers]
+        if unknown:
+            raise InputError(f"No layer {unknown[0]!r}; the layers are {', '.join(self.layers)}.")
+
+    def _voices(self) -> Voices[LanguageModel]:
+        return sounding(self.factors, self.models.values())
 
 
 class LayeredContinuation(Continuation):
@@ -166,7 +241,11 @@ class LayeredContinuation(Continuation):
 
     def distribution(self) -> Floats:
         """Log-probabilities of the next token, float64 of shape (V,)."""
-        return _mixed(self.model.proportions, [member.distribution() for member in self.members])
+        return self.model.pooling.mixed(distributions(self._voices()))
+
+    def top(self, k: int = 10) -> Candidates:
+        """The k likeliest next tokens, fewer if the vocabulary is smaller."""
+        return self.model.pooling.top(self._voices(), k)
 
     def advance(self, token: int | str) -> None:
         """Append one token to the text, for every layer."""
@@ -185,27 +264,22 @@ class LayeredContinuation(Continuation):
             yield from member.states()
 
     def _explain(self, token: int) -> Explanation:
-        children = [member.explain(token) for member in self.members]
-        named = zip(self.model.layers, self.model.proportions.tolist(), children, strict=True)
-        terms = tuple(Term(n, w * child.total, f"{w:.3f} × {child.total:.6f}", child) for n, w, child in named)
-        total = float(np.exp(self.distribution()[token]))
-        return Explanation(self.model.vocabulary.pieces[token], children[0].context, "probability", terms, total)
+        model, accounts = self.model, [member.explain(token) for member in self.members]
+        layers = list(zip(model.layers, model.factors.tolist(), accounts, strict=True))
+        scale, terms, total = model.pooling.account(layers, distributions(self._voices()), token)
+        return Explanation(model.vocabulary.pieces[token], accounts[0].context, scale, terms, total)
+
+    def _voices(self) -> Voices[Continuation]:
+        return sounding(self.model.factors, self.members)
 
 
-def _mixed(proportions: Floats, log_probs: "list[Floats] | tuple[Floats, ...]") -> Floats:
-    """ln Σ_k v_k p_k, element by element; a layer of weight zero is not read."""
-    mixed = np.zeros_like(log_probs[0])
-    for share, member in zip(proportions.tolist(), log_probs, strict=True):
-        if share:
-            mixed += share * np.exp(member)
-    return np.log(mixed)
-
-
-def _check(name: str, layer: object, base: LanguageModel) -> None:
+def _check(name: object, layer: object, base: LanguageModel) -> None:
+    if not isinstance(name, str):
+        raise InputError(f"Expected the name of a layer as text, got {name!r}.")
     if not isinstance(layer, Layer):
         raise InputError(f"Layer {name!r} is a {type(layer).__name__}; expected Layer(model, weight).")
-    if not (isinstance(layer.weight, Real) and math.isfinite(layer.weight) and layer.weight >= 0):
-        raise InputError(f"The weight of {name!r} must be a finite number of 0 or more, got {layer.weight!r}.")
+    if not isinstance(layer.model, LanguageModel):  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
+        raise InputError(f"Layer {name!r} holds a {type(layer.model).__name__}; expected a model.")
     if layer.model.vocabulary != base.vocabulary:
         raise VocabularyMismatch(
             f"Layer {name!r} speaks {layer.model.vocabulary!r}, the base speaks {base.vocabulary!r}. "

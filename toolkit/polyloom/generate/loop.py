@@ -1,5 +1,7 @@
 """The loop that writes: draw, record, advance, until `</s>`, a stop text or the length asked for."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,14 +24,15 @@ def resume(
 ) -> Generation:
     """Write on at `place`, which stands after the steps `kept`; a given `token` is the first."""
     vocabulary, steps = place.model.vocabulary, list(kept)
+    forced = None if token is None else place.model.token_id(token)
     random = np.random.default_rng(sampling.seed)
     random.random(len(steps))  # the dice of the steps that stand
     first = len(place.tokens) - len(steps)
     while len(steps) < sampling.max_tokens:
         log_probs = place.distribution()
         drawn = sampling.draw(log_probs, random, place.tokens)
-        if token is not None:
-            drawn, token = place.model.token_id(token), None
+        if forced is not None and len(steps) == len(kept):
+            drawn = forced
         if drawn == vocabulary.sentence_end:
             break
         steps.append(_step(place, drawn, log_probs))
@@ -38,13 +41,21 @@ def resume(
             break
     text = vocabulary.decode(place.tokens[first:])
     ends = [text.find(stop) for stop in sampling.stop if stop in text]
-    return Generation(start.prompt, text[: min(ends)] if ends else text, tuple(steps), sampling, start.origin)
+    text = text[: min(ends)] if ends else text
+    return Generation(start.prompt, text, tuple(steps), sampling, start.origin, len(kept), forced)
+
+
+def retrace(place: Continues, tokens: Iterable[int]) -> tuple[Step, ...]:
+    """The steps of tokens that are known; the place moves along."""
+    steps: list[Step] = []
+    for token in tokens:
+        steps.append(_step(place, token, place.distribution()))
+        place.advance(token)
+    return tuple(steps)
 
 
 def _step(place: Continues, token: int, log_probs: NDArray[np.float64]) -> Step:
-    explanation = place.explain(token)
-    pieces = place.model.vocabulary.pieces
-    shares = {term.name: term.contribution / explanation.total for term in explanation.terms}
+    pieces, shares = place.model.vocabulary.pieces, place.explain(token).shares()
     best = np.argsort(-log_probs, kind="stable")[:CANDIDATES]
     candidates = tuple((pieces[int(other)], float(np.exp(log_probs[other]))) for other in best)
-    return Step(token, pieces[token], float(np.log(explanation.total)), shares, candidates)
+    return Step(token, pieces[token], float(log_probs[token]), shares, candidates)

@@ -2,11 +2,13 @@
 
 A generation can be taken up again at any step: `scrub` gives the place in the text, `fork` writes on from there under
 another token, another mix or other settings.  The dice belong to the seed and the step, so a fork that changes nothing
-writes the same text.
+writes the same text.  `recipe` says how it was made, so that it can be made again from the same models.
 """
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from polyloom.errors import InputError
 from polyloom.generate.sampling import Sampling
@@ -14,11 +16,15 @@ from polyloom.generate.sampling import Sampling
 if TYPE_CHECKING:
     from polyloom.protocols import Continues, HasVocabulary
 
+SHOWN = 40  # characters of a text that a generation shows of itself
+
 
 @dataclass(frozen=True)
 class Step:
-    """One token: its log-probability at temperature 1, and the share of each term of its explanation (summing to 1).
+    """One token: its log-probability at temperature 1, and who spoke for it.
 
+    `shares` sum to 1: the part of each term in the token's probability, or, in a mix that multiplies, the probability
+    that each layer which speaks for the token gives it alone, compared with the others (`Explanation.shares`).
     `candidates` are the likeliest pieces at this step with their probabilities at temperature 1, best first.
     """
 
@@ -36,16 +42,42 @@ class Step:
 
 @dataclass(frozen=True)
 class Generation:
-    """A text that a model wrote after a prompt."""
+    """A text that a model wrote after a prompt.
+
+    The first `kept` steps were taken over from another generation, and `forced` is the token that was put after them.
+    """
 
     prompt: str
     text: str
     steps: tuple[Step, ...]
     sampling: Sampling
-    origin: "Continues | None" = field(default=None, repr=False, compare=False)
+    origin: "Continues | None" = field(default=None, compare=False)
+    kept: int = field(default=0, compare=False)
+    forced: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return self.text
+
+    def __repr__(self) -> str:
+        steps = f"{len(self.steps)} step{'s' * (len(self.steps) != 1)}"
+        return f"<Generation of {steps} after {_short(self.prompt[-SHOWN:])}: {_short(self.text)}>"
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """How the text was made, for JSON: models by digest, weights, prompt, settings; `polyloom.replay` reads it.
+
+        Raises InputError if the model that wrote it has no digest.
+        """
+        from polyloom.compose.recipe import written_by
+
+        kept = [step.token for step in self.steps[: self.kept]]
+        return written_by(self._begun(), self.prompt, kept, self.forced, self.sampling)
+
+    def save_recipe(self, path: str | os.PathLike[str]) -> Path:
+        """Write the recipe as a JSON file, by convention `x.recipe.json`, whole or not at all; returns its path."""
+        from polyloom.compose.recipe import save_recipe
+
+        return save_recipe(self.recipe, path)
 
     def diverges_from(self, other: "Generation") -> int | None:
         """The first step at which two generations chose differently, or None if neither ever did."""
@@ -57,9 +89,9 @@ class Generation:
 
     def scrub(self, step: int) -> "Continues":
         """The place in the text before a step; after the last one for `step == len(steps)`."""
-        if not 0 <= step <= len(self.steps) or self.origin is None:
+        if not 0 <= step <= len(self.steps):
             raise InputError(f"Expected a step from 0 to {len(self.steps)}, got {step}.")
-        place = self.origin.fork()
+        place = self._begun().fork()
         for taken in self.steps[:step]:
             place.advance(taken.token)
         return place
@@ -73,10 +105,19 @@ class Generation:
     ) -> "Generation":
         """Write again from `step` on: with `token` there, under another `model`, or with other settings.
 
-        The steps before stay as they were taken.  Raises InputError for a step or a token that there is not.
+        The steps before stay as they were taken; the new generation belongs to the model that wrote the rest.  Raises
+        InputError for a step or a token that there is not.
         """
         from polyloom.generate.loop import resume
 
-        place = self.scrub(step)
-        place = place if model is None else place.rebind(model)
-        return resume(self, self.steps[:step], place, token, sampling or self.sampling)
+        start = self if model is None else replace(self, origin=self._begun().rebind(model))
+        return resume(start, self.steps[:step], start.scrub(step), token, sampling or self.sampling)
+
+    def _begun(self) -> "Continues":
+        if self.origin is None:
+            raise InputError("This generation does not know where it began: take one that a model wrote.")
+        return self.origin
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…")

@@ -19,6 +19,7 @@ import traitlets
 from numpy.typing import NDArray
 
 from polyloom.compose.layered import Layered
+from polyloom.compose.recipe import members
 from polyloom.documents import Documents, Ids
 from polyloom.errors import InputError, PolyloomError
 from polyloom.generate.sampling import Sampling
@@ -122,6 +123,11 @@ class Mixer(Widget):
                 f"The desk's held-out text is in {self.mix.vocabulary!r}, the new mix speaks {model.vocabulary!r}. "
                 f"Make a new desk: Mixer(mix, held_out=held_out)."
             )
+        if isinstance(model, Layered) and model.pool != "linear":
+            raise InputError(
+                f"The desk mixes in a linear pool, this mix is a {model.pool} pool. Put it on the desk as one layer: "
+                f"Mixer(Layered(mix, {{}}, name='mix'))."
+            )
         return model if model is None or isinstance(model, Layered) else Layered(model, {}, name="model")
 
     @traitlets.observe("model")
@@ -148,8 +154,7 @@ class Mixer(Widget):
             {"name": "all equal", "weights": [1.0] * len(names)},
             *alone,
         ]
-        models = {name: model.digest for name, model in mix.models.items()}
-        self.recipe = {"polyloom": "recipe", "format": 1, "pool": "linear", "models": models}
+        self.recipe = {**members(mix), "max_tokens": WORDS}
         self._judge = HeldOut.of(mix, self._held_out)
         self.place = -1
         self._send_score(self._judge.sample())
@@ -274,9 +279,10 @@ class Mixer(Widget):
     def restore(self, recipe: Mapping[str, Any]) -> None:
         """Set the desk to a recipe; layers it does not name keep their weight.
 
-        Raises InputError if it is no recipe or names a layer that is not on the desk; nothing is changed then.
+        Raises InputError if it is no recipe, or names a layer that is not on the desk or is another model there;
+        nothing is changed then.
         """
-        step, settings, prompt = checked_recipe(recipe, list(self.mix.layers), self.step, self.sampling)
+        step, settings, prompt = checked_recipe(recipe, self.mix, self.step, self.sampling)
         with self._own():
             self.sampling = settings
             self._append(step)

@@ -1,7 +1,8 @@
 """A receipt as the page draws it: each layer's account of one token, on that layer's own scale.
 
 What a layer says does not depend on the faders; the page multiplies it by the layer's part of the mix, so a receipt
-follows a fader without asking again.
+follows a fader without asking again.  A layer that is itself a log pool has terms that are no parts of a probability:
+it stands as one term, with its account in words.
 """
 
 from typing import Any
@@ -24,12 +25,18 @@ def receipt(place: LayeredContinuation, token: int, key: int) -> dict[str, Any]:
 def _layer(name: str, account: Explanation) -> dict[str, Any]:
     counting = sorted((term for term in _leaves(account) if term.find is not None), key=lambda t: -abs(t.contribution))
     shown = {id(term) for term in counting[:OPENED] if term.contribution and _kept(term)}
-    return {"name": name, "p": account.total, "terms": [_term(term, 1.0, name, shown) for term in account.terms]}
+    parts = account.terms if account.scale == "probability" else (_whole(account),)
+    return {"name": name, "p": account.probability, "terms": [_term(term, 1.0, name, shown) for term in parts]}
+
+
+def _whole(account: Explanation) -> Term:
+    summands = " ".join(f"{term.contribution:+.3f} {term.name}" for term in account.terms)
+    return Term("log pool", account.probability, f"ln p = {summands}")
 
 
 def _term(term: Term, scale: float, source: str, shown: set[int]) -> dict[str, Any]:
     """A term and what it opens into, all on the scale of the layer."""
-    child = term.child
+    child = term.child if term.child is None or term.child.scale == "probability" else None
     inner = scale * term.contribution / child.total if child is not None and child.total else 0.0
     return {
         "name": term.name,

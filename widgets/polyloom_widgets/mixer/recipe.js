@@ -77,12 +77,17 @@ function restored(desk, text) {
   if (given.format !== 1) return bad(`This recipe has format ${given.format}; this desk reads format 1.`);
   const names = desk.layers.map((layer) => layer.name);
   const weights = given.weights ?? {};
+  const models = given.models ?? {};
   const lists = [given.muted ?? [], given.soloed ?? []];
-  if (typeof weights !== "object" || !lists.every(Array.isArray)) return bad("This recipe is damaged: weights must be an object, muted and soloed lists of names.");
-  const strange = [...new Set([...Object.keys(weights), ...lists.flat()])].filter((name) => !names.includes(name));
+  if (typeof weights !== "object" || typeof models !== "object" || !lists.every(Array.isArray)) return bad("This recipe is damaged: weights and models must be objects, muted and soloed lists of names.");
+  const strange = [...new Set([...Object.keys(models), ...Object.keys(weights), ...lists.flat()])].filter((name) => !names.includes(name));
   if (strange.length) return bad(`This recipe names ${strange.join(", ")}, which this desk does not have. Its layers are ${names.join(", ")}.`);
   const wrong = Object.entries(weights).find(([, weight]) => typeof weight !== "number" || !(weight >= 0 && weight < Infinity));
   if (wrong) return bad(`The weight of ${wrong[0]} must be a number of 0 or more, not ${JSON.stringify(wrong[1])}.`);
+  const own = desk.model.get("recipe");
+  const changed = Object.keys(models).find((name) => models[name] !== own.models?.[name]);
+  if (changed) return bad(`This recipe was made with another ${changed}. Take "models" out of it to use the one on this desk.`);
+  if (given.pool && given.pool !== own.pool) return bad(`This recipe is of a ${given.pool} pool; the mix on this desk is a ${own.pool} pool.`);
 
   const [muted, soloed] = lists.map((list) => names.map((name) => list.includes(name)));
   const old = desk.committed.weights;

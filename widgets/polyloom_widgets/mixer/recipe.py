@@ -1,41 +1,37 @@
-"""A recipe: what a desk is set to, as JSON that another desk with the same layers can be set to.
+"""The desk's side of a recipe (`polyloom.compose.recipe`): what a recipe from outside sets it to.
 
-`checked_recipe` reads one from outside and changes nothing; what is missing in it stays as it is on the desk.
+`checked_recipe` changes nothing; what is missing in the recipe stays as it is on the desk.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
+from polyloom.compose.layered import Layered
+from polyloom.compose.recipe import check_models
+from polyloom.compose.recipe import checked as checked_whole
 from polyloom.errors import InputError
 from polyloom.generate.sampling import Sampling
 from polyloom_widgets.mixer.step import Step, checked
 
-FORMAT = 1
-
 
 def checked_recipe(
-    recipe: object, names: Sequence[str], step: Step, sampling: Mapping[str, Any]
+    recipe: object, mix: Layered, step: Step, sampling: Mapping[str, Any]
 ) -> tuple[Step, dict[str, Any], str | None]:
     """The step, the sampling and the prompt (None: as it is) of a recipe; InputError naming what is wrong with it."""
-    given: Mapping[str, Any] = cast("Mapping[str, Any]", recipe) if isinstance(recipe, Mapping) else dict[str, Any]()
-    if given.get("polyloom") != "recipe" or given.get("format") != FORMAT:
-        raise InputError("Expected a recipe of format 1, as to_recipe() or the desk's Recipe button gives it.")
+    given = checked_whole(recipe)
+    check_models(given, mix.models)
+    if (pool := given.get("pool")) not in (None, mix.pool):
+        raise InputError(f"The recipe is of a {pool} pool; the mix on this desk is a {mix.pool} pool.")
     weights, muted, soloed = given.get("weights", {}), given.get("muted", []), given.get("soloed", [])
-    if not isinstance(weights, Mapping) or not isinstance(muted, list) or not isinstance(soloed, list):
-        raise InputError("The recipe is damaged: weights must be a mapping, muted and soloed lists of names.")
-    if unknown := [name for name in cast("list[object]", [*weights, *muted, *soloed]) if name not in names]:
-        raise InputError(f"The recipe names {unknown[0]!r}; the layers are {', '.join(names)}.")
-    if not isinstance(prompt := given.get("prompt"), str | None):
-        raise InputError(f"The prompt of the recipe must be text, got {type(prompt).__name__}.")
-    rows = cast("Mapping[str, Any]", weights)
+    names = list(mix.layers)
     new: dict[str, Any] = {
-        "weights": [rows.get(name, old) for name, old in zip(names, step["weights"], strict=True)],
+        "weights": [weights.get(name, old) for name, old in zip(names, step["weights"], strict=True)],
         "muted": [name in muted for name in names],
         "soloed": [name in soloed for name in names],
     }
     settings = {name: given.get(name, old) for name, old in sampling.items()}
-    return checked(new, len(names)), checked_sampling(settings), prompt
+    return checked(new, len(names)), checked_sampling(settings), given.get("prompt")
 
 
 def checked_sampling(given: Mapping[str, Any]) -> dict[str, Any]:

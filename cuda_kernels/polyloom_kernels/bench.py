@@ -1,0 +1,14 @@
+"""`polyloom bench kernels`: the rows of every operation that is measured, one after another."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+MEASURED = ("polyloom_kernels.count.bench",)
+
+
+def rows(shared: Path | None) -> Iterator[dict[str, Any]]:
+    """The arguments of each row; an operation is imported when its turn comes."""
+    for name in MEASURED:
+        yield from import_module(name).rows(shared)

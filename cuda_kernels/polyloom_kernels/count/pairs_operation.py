@@ -1,0 +1,50 @@
+"""`pairs`: which tokens follow each token at each distance, and how often.
+
+    row r = a · window + (d − 1)          for each token a and offset d in 1 … window
+    targets of row r = {b : some place p has tokens[p] = a, tokens[p + d] = b, both in one document}, ascending
+    counts           = how many such places there are
+
+A row is the association of a at distance d.  Results are the same on every back end and for every number of threads.
+"""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from polyloom_kernels.count import pairs_reference
+from polyloom_kernels.count.checks import checked_starts, checked_threads, checked_tokens
+from polyloom_kernels.count.pairs_reference import Pairs
+from polyloom_kernels.count.reference import Integers
+from polyloom_kernels.jit import Backend, Compiled
+
+COMPILED = Compiled("polyloom_kernels.count.pairs_cpu")
+LARGEST = 2**31  # rows; a key of the reference is below V times as much, so it fits an int64
+NUMPY = 300e-9  # seconds a pair of the reference, about
+
+
+def pairs(
+    tokens: NDArray[Any],
+    starts: Integers,
+    vocabulary_size: int,
+    window: int,
+    *,
+    backend: Backend = "auto",
+    threads: int | None = None,
+) -> Pairs:
+    """Count the pairs in `tokens`, integers of shape (N,) below `vocabulary_size`.
+
+    `starts` int64 (D,) says where each document starts, the first at 0; no pair crosses from one to the next.
+    `threads` is how many to use at most, by default as many as there are cores.  Raises TypeError or ValueError for
+    what does not fit this description.
+    """
+    if vocabulary_size < 1 or window < 1 or vocabulary_size * window >= LARGEST:
+        raise ValueError(
+            f"vocabulary_size and window must be at least 1 and their product below 2^31, "
+            f"got {vocabulary_size} and {window}."
+        )
+    checked_tokens(tokens, vocabulary_size)
+    checked_starts(starts, len(tokens))
+    cpu = COMPILED.chosen(backend, NUMPY * len(tokens) * window)
+    if cpu is None:
+        return pairs_reference.pairs(tokens, starts, vocabulary_size, window)
+    return cpu.pairs(tokens, starts, vocabulary_size, window, checked_threads(threads))

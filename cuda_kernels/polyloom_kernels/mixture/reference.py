@@ -1,0 +1,143 @@
+"""The definition of `mixture` in NumPy: every place at once, one level after the other."""
+
+import numpy as np
+
+from polyloom_kernels.mixture.store import (
+    PARENT,
+    Array,
+    Floats,
+    Integers,
+    Store,
+    Sums,
+    summed,
+)
+
+
+def walk(store: Store, seen: Integers) -> Integers:
+    """The node of each place on each level, int64 (levels, T); −1 where the context was never seen."""
+    nodes = np.full(seen.shape, -1, np.int64)
+    for level, parent in enumerate(store.directory[:, PARENT].tolist()):
+        if parent < 0:
+            nodes[level] = 0
+            continue
+        known = np.flatnonzero((nodes[parent] >= 0) & (seen[level] >= 0))
+        children, above = store.children(level), nodes[parent, known]
+        nodes[level, known] = search(store.tokens(level), children[above], children[above + 1], seen[level, known])
+    return nodes
+
+
+def search(tokens: Array, starts: Array, ends: Array, wanted: Integers) -> Integers:
+    """Where each wanted token stands among `tokens[start:end]`, which ascend; −1 if nowhere."""
+    low = np.minimum(starts.astype(np.int64), len(tokens))
+    high = end = np.minimum(ends.astype(np.int64), len(tokens))
+    while (low < high).any():
+        open_, middle = low < high, (low + high) // 2
+        right = open_ & (tokens[np.minimum(middle, len(tokens) - 1)] < wanted)
+        low, high = np.where(right, middle + 1, low), np.where(open_ & ~right, middle, high)
+    found = (low < end) & (tokens[np.minimum(low, len(tokens) - 1)] == wanted) if len(tokens) else low < end
+    return np.where(found, low, -1)
+
+
+def entries(store: Store, level: int, nodes: Integers, tokens: Integers) -> Integers:
+    """The entry of each (node, token) of a level, −1 where it was never seen or the node is −1."""
+    rows, found = store.rows(level), np.full(len(nodes), -1, np.int64)
+    known = np.flatnonzero(nodes >= 0)
+    at = nodes[known]
+    found[known] = search(store.next(level), rows[at], rows[at + 1], tokens[known])
+    return found
+
+
+def sums(store: Store, table: int, nodes: Integers) -> Sums:
+    """What the rows of nodes add up to; zeros where the node is −1."""
+    level = int(store.tables[table])
+    totals, freed = np.zeros(len(nodes)), np.zeros(len(nodes))
+    known = np.flatnonzero(nodes >= 0)
+    different, which = np.unique(nodes[known], return_inverse=True)
+    each = summed(store.rows(level), store.taken(level), store.discounts[table], different)
+    totals[known], freed[known] = each.totals[which], each.freed[which]
+    return Sums(totals, freed)
+
+
+def totals(store: Store, seen: Integers) -> Floats:
+    """How much the row of each table holds at each place, float64 (tables, T); none is given for the first."""
+    nodes = walk(store, seen)
+    found = np.zeros((len(store.tables), seen.shape[1]))
+    for table in range(1, len(store.tables)):
+        found[table] = sums(store, table, nodes[int(store.tables[table])]).totals
+    return found
+
+
+def left(of: Sums) -> Floats:
+    """The share of the mass that a row leaves to what lies below: all of it where there is no row."""
+    return np.where(of.totals > 0, of.freed / np.maximum(of.totals, 1.0), 1.0)
+
+
+def chances(store: Store, seen: Integers, targets: Integers) -> tuple[Floats, Floats]:
+    """p of each target under each component, float64 (K, T); the totals of each table, float64 (tables, T).
+
+    The first table has no context, and no total here.
+    """
+    nodes = walk(store, seen)
+    parts = np.empty((1 + len(store.tables) - store.order, len(targets)))
+    totals = np.zeros((len(store.tables), len(targets)))
+    unigram = store.unigram[targets]
+    parts[:] = unigram
+    for table in range(1, len(store.tables)):
+        level, component = int(store.tables[table]), max(0, table - store.order + 1)
+        row = sums(store, table, nodes[level])
+        totals[table] = row.totals
+        at = entries(store, level, nodes[level], targets)
+        count = np.where(at >= 0, store.taken(level)[at], 0) if store.entries(level) else np.zeros(len(at), np.int64)
+        kept = count - store.discounts[table][np.minimum(count, 3)]
+        share = np.where(count > 0, kept / np.maximum(row.totals, 1.0), 0.0)
+        parts[component] = share + left(row) * parts[component]
+    return parts, totals
+
+
+def spread(store: Store, seen: Integers, shares: Floats) -> Floats:
+    """Σ_k shares[k, t] · p_k(y) for every token y at each place, float64 (T, V)."""
+    nodes = walk(store, seen)
+    dense = np.zeros((seen.shape[1], store.vocabulary_size))
+    below = np.zeros(seen.shape[1])
+    rest = shares[0].copy()
+    for table in reversed(range(1, len(store.tables))):
+        level, component = int(store.tables[table]), max(0, table - store.order + 1)
+        row = sums(store, table, nodes[level])
+        mass = shares[component] if component else rest
+        scale = np.where(row.totals > 0, mass / np.maximum(row.totals, 1.0), 0.0)
+        _scatter(store, table, nodes[level], scale, dense)
+        if component:
+            below += mass * left(row)
+        else:
+            rest = mass * left(row)
+    return dense + (below + rest)[:, None] * store.unigram
+
+
+def _scatter(store: Store, table: int, nodes: Integers, scale: Floats, dense: Floats) -> None:
+    """Add scale · (count − discount) for each entry of each place's row."""
+    level = int(store.tables[table])
+    rows, tokens, counts, discounts = store.rows(level), store.next(level), store.taken(level), store.discounts[table]
+    for place in np.flatnonzero(nodes >= 0).tolist():
+        entry = slice(int(rows[nodes[place]]), int(rows[nodes[place] + 1]))
+        count = counts[entry]
+        dense[place, tokens[entry]] += scale[place] * (count - discounts[np.minimum(count, 3)])
+
+
+def features(order: int, totals: Floats, remembered: Floats) -> Floats:
+    """What a gate goes by, float64 (T, 1 + 2 contexts + order): nothing in it says which words they are.
+
+    1; ln(1 + how often) of the context of each table but the first (tables, T) and of what is remembered (H, T);
+    whether each was seen at all; and, one of `order`, how many of the chain's contexts were seen.
+    """
+    contexts = np.concatenate([totals[1:], remembered])
+    depth = np.count_nonzero(totals[1:order] > 0, axis=0)
+    seen, one = (contexts > 0).astype(np.float64), np.ones((1, totals.shape[1]))
+    reached = (depth == np.arange(order)[:, None]).astype(np.float64)
+    return np.concatenate([one, np.log1p(contexts), seen, reached]).T
+
+
+def opened(gate: Floats, floor: float, known: Floats) -> Floats:
+    """The share of each component, float64 (T, K), for features (T, F) and a gate (F, K): a softmax with a floor."""
+    score = known @ gate
+    shares = np.exp(score - score.max(1, keepdims=True))
+    return (1 - floor) * shares / shares.sum(1, keepdims=True) + floor / gate.shape[1]

@@ -1,0 +1,12 @@
+"""`recall`: which tokens the sparse rows of a context point to, and how strongly; sums in fixed point, top k exact.
+
+    score(b) = bias(b) + Σ over the context and the layers of weight(layer) · row(token, distance, layer)[b]
+
+A `Store` holds the rows of one or several layers, packed for the cache by `pack` and `stack`.  `recall` gives the best
+tokens of one context, `touched` the sums of many.  The mathematics, bit for bit, stand in `operation.py`.
+"""
+
+from polyloom_kernels.recall.operation import Recalled, Touched, fixed, recall, touched
+from polyloom_kernels.recall.store import LONGEST, UNIT, Store, pack, stack
+
+__all__ = ["LONGEST", "UNIT", "Recalled", "Store", "Touched", "fixed", "pack", "recall", "stack", "touched"]

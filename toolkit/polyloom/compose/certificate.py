@@ -1,0 +1,39 @@
+"""A certificate: how good fitted weights are, and how much better any others could be.
+
+Both objectives of `Layered.fit_weights` are concave, so a bound on what is left follows from the slope where the search
+stopped; nobody has to believe that it found the top.  The certificate belongs to the fit and not to the model: moving a
+fader drops it, a file does not hold it, and it does not enter the digest.
+"""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What `fit_weights` reached: the mean log-likelihood in nats a token, and what is left to gain.
+
+    No weights within `box` (a range for each layer; None: no weights at all) reach more than `objective + gain` on the
+    same text.  `unknown` of its `tokens` were `<unk>`: they count like others, though guessing them is easier.
+    """
+
+    objective: float
+    gain: float
+    tokens: int
+    unknown: int
+    rounds: int
+    box: tuple[tuple[float, float], ...] | None = None
+
+    @property
+    def perplexity(self) -> float:
+        """exp(−objective)."""
+        return math.exp(-self.objective)
+
+    def __str__(self) -> str:
+        least, most = (min(low for low, _ in self.box), max(high for _, high in self.box)) if self.box else (0, 0)
+        others = f"weights from {least:g} to {most:g}" if self.box else "weights"
+        return (
+            f"{self.objective:.6f} nats a token (perplexity {self.perplexity:.2f}) over {self.tokens:,} tokens, "
+            f"{self.unknown:,} of them <unk>; no other {others} gain more than {self.gain:.1e} nats; "
+            f"{self.rounds} round{'s' * (self.rounds != 1)}"
+        )

@@ -1,0 +1,178 @@
+"""Pools: the ways in which the distributions of several layers become one.  Each is a small object without state.
+
+    linear    p(y) = Σ_k v_k p_k(y)                          v_k = w_k / Σ w      w_k ≥ 0
+    log       p(y) = Π_k p_k(y)^w_k / Z,   Z = Σ_y' Π_k p_k(y')^w_k               w_k finite
+
+In a linear pool only the proportions of the weights matter: a token is likely if *some* layer finds it likely.  In a
+log pool (Genest and Zidek, "Combining probability distributions", 1986) the weights are exponents: a token is likely if
+*no* layer objects, weights that sum to more than 1 sharpen the mix, and a negative weight makes a layer a contrast:
+well defined as long as that layer gives every token some chance, since a vocabulary is finite.
+
+A layer of weight 0 is not asked: it has no say, and in a log pool p^0 = 1 whatever p is.  At least one weight must not
+be 0.  `voices` below are pairs of a factor and what one layer that is asked has to say; arrays are (…, V).
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from typing import ClassVar, TypeVar, final
+
+import numpy as np
+
+from polyloom.compose.exponents import pooled
+from polyloom.compose.fitting import Fit, blocks, fit_exponents, fit_shares
+from polyloom.documents import Ids
+from polyloom.errors import InputError
+from polyloom.explanation import Explanation, Scale, Term
+from polyloom.model import Candidates, Continuation, Floats, LanguageModel, best
+
+T = TypeVar("T")
+Voices = list[tuple[float, T]]
+
+
+class Pool(ABC):
+    """One way to mix."""
+
+    name: ClassVar[str]
+    least: ClassVar[float]  # weight that makes sense
+    asked: ClassVar[str]  # of a weight, in words
+
+    @final
+    def check(self, weights: Mapping[str, object]) -> None:
+        """InputError naming the layer whose weight this pool cannot use, or if all of them are 0."""
+        for name, weight in weights.items():
+            if not (isinstance(weight, Real) and math.isfinite(weight) and float(weight) >= self.least):
+                raise InputError(f"The weight of {name!r} must be {self.asked}, got {weight!r}.")
+        if not any(weights.values()):
+            raise InputError(f"All weights are zero ({', '.join(weights)}): raise at least one.")
+
+    @final
+    def top(self, voices: Voices[Continuation], k: int) -> Candidates:
+        """The k likeliest tokens where the layers stand."""
+        return best(self.mixed(distributions(voices)), k)
+
+    @abstractmethod
+    def factors(self, weights: Sequence[float]) -> Floats:
+        """What multiplies each layer, float64 (K,)."""
+
+    @abstractmethod
+    def mixed(self, voices: Voices[Floats]) -> Floats:
+        """The log-probabilities of the mix, of those of the layers."""
+
+    @abstractmethod
+    def log_likelihood(self, voices: Voices[LanguageModel], ids: Ids) -> Floats:
+        """ln p(token_t | tokens before t), float64 (T,)."""
+
+    @abstractmethod
+    def account(
+        self, layers: Sequence[tuple[str, float, Explanation]], rows: Voices[Floats], token: int
+    ) -> tuple[Scale, tuple[Term, ...], float]:
+        """Scale, terms and total of one token: from all layers' own accounts, and the rows of those that are asked."""
+
+    @abstractmethod
+    def fitted(self, models: Sequence[LanguageModel], weights: Sequence[float], documents: Sequence[Ids]) -> Fit:
+        """The weights that make the documents likeliest, never worse than the ones given."""
+
+
+@final
+class Linear(Pool):
+    """The weighted mean."""
+
+    name = "linear"
+    least = 0.0
+    asked = "a finite number of 0 or more"
+
+    def factors(self, weights: Sequence[float]) -> Floats:
+        """The weights divided by their sum."""
+        given = np.array(weights)
+        given = given / given.max()  # first, since the sum of very large ones would not be finite
+        return given / given.sum()
+
+    def mixed(self, voices: Voices[Floats]) -> Floats:
+        """ln Σ_k v_k p_k, element by element: of one token as well as of all."""
+        total = np.zeros_like(voices[0][1])
+        for share, row in voices:
+            total += share * np.exp(row)
+        with np.errstate(divide="ignore"):
+            found = np.log(total)
+        lost = total == 0  # too small for a float, though its logarithm is not
+        if lost.any():
+            found[lost] = np.logaddexp.reduce([math.log(share) + row[lost] for share, row in voices])
+        return found
+
+    def log_likelihood(self, voices: Voices[LanguageModel], ids: Ids) -> Floats:
+        """Of the members' likelihoods alone, without reading the whole vocabulary."""
+        return self.mixed([(share, model.log_likelihood(ids)) for share, model in voices])
+
+    def account(
+        self, layers: Sequence[tuple[str, float, Explanation]], rows: Voices[Floats], token: int
+    ) -> tuple[Scale, tuple[Term, ...], float]:
+        """p = Σ_k v_k p_k."""
+        terms = tuple(Term(n, v * c.probability, f"{v:.3f} × {c.probability:.6f}", c) for n, v, c in layers)
+        return "probability", terms, float(np.exp(self.mixed(rows)[token]))
+
+    def fitted(self, models: Sequence[LanguageModel], weights: Sequence[float], documents: Sequence[Ids]) -> Fit:
+        """By expectation–maximisation; the largest weight becomes 1."""
+        return fit_shares(models, self.factors(weights), documents)
+
+
+@final
+class Log(Pool):
+    """The weighted geometric mean, normalised anew."""
+
+    name = "log"
+    least = -math.inf
+    asked = "a finite number"
+
+    def factors(self, weights: Sequence[float]) -> Floats:
+        """The weights as they are."""
+        return np.array(weights, np.float64)
+
+    def mixed(self, voices: Voices[Floats]) -> Floats:
+        """Σ_k w_k ln p_k − ln Z."""
+        scores, normaliser = pooled(voices)
+        return scores - normaliser[..., None]
+
+    def log_likelihood(self, voices: Voices[LanguageModel], ids: Ids) -> Floats:
+        """Block by block over the whole vocabulary, which Z needs."""
+        found: list[Floats] = []
+        weights = [weight for weight, _ in voices]
+        for logs, targets in blocks([model for _, model in voices], [ids]):
+            scores, normaliser = pooled(list(zip(weights, logs, strict=True)))
+            found.append(scores[np.arange(len(targets)), targets] - normaliser)
+        return np.concatenate(found) if found else np.empty(0)
+
+    def account(
+        self, layers: Sequence[tuple[str, float, Explanation]], rows: Voices[Floats], token: int
+    ) -> tuple[Scale, tuple[Term, ...], float]:
+        """ln p = Σ_k w_k ln p_k − ln Z."""
+        scores, normaliser = pooled(rows)
+        spoken = iter([weight * float(row[token]) for weight, row in rows])
+        terms = [Term(n, next(spoken) if w else 0.0, f"{w:g} × ln {c.probability:.6g}", c) for n, w, c in layers]
+        z = f"Z = {math.exp(normaliser):.6g}, so that all tokens sum to 1" if normaliser < 700 else "Z is very large"
+        return "log", (*terms, Term("−ln Z", -float(normaliser), z)), float(scores[token] - normaliser)
+
+    def fitted(self, models: Sequence[LanguageModel], weights: Sequence[float], documents: Sequence[Ids]) -> Fit:
+        """By projected Newton steps, within a box."""
+        return fit_exponents(models, self.factors(weights), documents)
+
+
+POOLS: dict[str, Pool] = {pool.name: pool for pool in (Linear(), Log())}
+
+
+def pool_of(name: object) -> Pool:
+    """The pool of a name; InputError listing the known ones."""
+    if not isinstance(name, str) or name not in POOLS:
+        raise InputError(f"Unknown pool {name!r}; known are {', '.join(POOLS)}.")
+    return POOLS[name]
+
+
+def sounding(factors: Floats, things: Iterable[T]) -> Voices[T]:
+    """Factor and thing of each layer whose factor is not 0."""
+    return [(factor, thing) for factor, thing in zip(factors.tolist(), things, strict=True) if factor]
+
+
+def distributions(voices: Voices[Continuation]) -> Voices[Floats]:
+    """What each layer that is asked says comes next."""
+    return [(factor, place.distribution()) for factor, place in voices]
