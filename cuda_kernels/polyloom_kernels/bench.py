@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-MEASURED = ("polyloom_kernels.count.bench",)
+MEASURED = ("polyloom_kernels.count.bench", "polyloom_kernels.recall.bench")
 
 
 def rows(shared: Path | None) -> Iterator[dict[str, Any]]:

@@ -34,6 +34,13 @@ def line_of(done: Result, code: int = 1) -> str:
     return line.removeprefix("polyloom: ")
 
 
+def adds_up(node: dict[str, Any]) -> bool:
+    """Whether an account in JSON sums, with what rounding left, at every node."""
+    terms = sum(term["contribution"] for term in node["terms"]) if node["terms"] else node["total"]
+    below = all(adds_up(term["child"]) for term in node["terms"] if term["child"])
+    return below and abs(terms + node["residual"] * bool(node["terms"]) - node["total"]) < 1e-9
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory, voices: dict[str, tuple[str, ...]]) -> Path:
     """sea.txt and law.txt; a model of each on one vocabulary, one in bytes, and a mix.  Only to be read."""

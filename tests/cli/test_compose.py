@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import answer, line_of, run
+from cli.conftest import adds_up, answer, line_of, run
 from polyloom import Layer, Layered, load
 from polyloom.cli.texts import Texts, ended
 
@@ -26,8 +26,32 @@ def test_a_text_sets_the_weights(made: Path, here: Path) -> None:
     assert isinstance(mix, Layered)
     fitted = mix.fit_weights(list(ended(Texts([made / "law.txt"]).documents(), mix.vocabulary)))
     assert told["weights"] == fitted.weights
+    assert fitted.certificate is not None
+    assert told["certificate"]["objective"] == fitted.certificate.objective
     assert fitted.weights["law"] > fitted.weights["sea"]
-    assert "law 1" in run("compose", *parts(made), "--fit", made / "law.txt", "-o", "again.psamc").stdout
+    said = run("compose", *parts(made), "--fit", made / "law.txt", "-o", "again.psamc").stdout
+    assert "law 1" in said
+    assert f"fitted: {fitted.certificate}" in said
+
+
+def test_a_log_pool_and_a_contrast(made: Path, here: Path) -> None:
+    sea, law = f"sea={made / 'sea.psam'}", f"law={made / 'law.psam'}:-0.5"
+    told = answer("compose", sea, law, "--pool", "log", "-o", "mix.psamc")
+    assert (told["pool"], told["weights"], told["certificate"]) == ("log", {"sea": 1.0, "law": -0.5}, None)
+    found = answer("explain", "mix.psamc", "the", "sea")
+    assert found["scale"] == "log"
+    assert adds_up(found)
+
+
+def test_layers_can_stay_files_of_their_own(made: Path, here: Path) -> None:
+    answer("compose", *parts(made), "-o", "inside.psamc")
+    assert run("compose", *parts(made), "--reference", "-o", "beside.psamc").exit_code == 0
+    assert len(list((here / "beside.members").iterdir())) == 2
+    assert run("predict", "beside.psamc", "the").stdout == run("predict", "inside.psamc", "the").stdout
+    assert run("compose", "all=beside.psamc", "--reference", "-o", "deep.psamc").exit_code == 0
+    told = answer("inspect", "deep.psamc", "--verify")
+    assert told["members"]["all"]["kind"] == "reference"
+    assert {"path", "size", "sha256"} <= set(told["members"]["all"])
 
 
 def test_a_mix_can_be_a_layer_and_so_can_a_single_model(made: Path, here: Path) -> None:
@@ -46,6 +70,7 @@ def test_a_file_may_have_a_colon_in_its_name(made: Path, here: Path) -> None:
         (("sea.psam",), "expected NAME=MODEL or NAME=MODEL:WEIGHT, such as sea=sea.psam:0.5, got 'sea.psam'."),
         (("a=sea.psam:loud",), "expected a number as the weight of 'a', got 'a=sea.psam:loud'."),
         (("a=x", "a=y"), "each name may stand once"),
+        (("a=x", "--pool", "loud"), "Invalid value for --pool: "),
     ],
 )
 def test_wrong_usage(here: Path, words: tuple[str, ...], said: str) -> None:
@@ -59,7 +84,6 @@ def test_faults_of_the_input(made: Path, here: Path) -> None:
     assert "weight of 'sea' must be a finite number" in line_of(run(*compose, f"{sea}:nan"))
     assert "All weights are zero" in line_of(run(*compose, f"{sea}:0"))
     assert "There is no file nowhere.psam" in line_of(run(*compose, sea, "b=nowhere.psam"))
-    assert "Unknown pool 'loud'" in line_of(run(*compose, sea, "--pool", "loud"))
     assert list(here.iterdir()) == []
 
 

@@ -52,4 +52,4 @@ def test_faults_of_the_input(made: Path, here: Path) -> None:
     (here / "empty.txt").write_text("")
     assert "empty.txt holds no text" in line_of(run("evaluate", made / "sea.psam", "empty.txt"))
     assert "There is no file nowhere.txt" in line_of(run("evaluate", made / "sea.psam", "nowhere.txt"))
-    assert "Missing argument 'FILE...'" in line_of(run("evaluate", made / "sea.psam"), 2)
+    assert "Missing argument 'FILE'" in line_of(run("evaluate", made / "sea.psam"), 2)

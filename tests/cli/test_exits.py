@@ -107,10 +107,10 @@ LOADED = "import sys; from polyloom.cli.main import main\ntry: main()\nexcept Sy
 HEAVY = {"torch", "cupy", "numba", "jupyter", "jupyterlab", "IPython", "ipywidgets", "sentencepiece"}
 
 
-@pytest.mark.parametrize("words", [("predict", "sea.psam", "the"), ("evaluate", "sea.psam", "law.txt"), ("--help",)])
+@pytest.mark.parametrize("words", [("predict", "sea.psam"), ("evaluate", "sea.psam", "-"), ("--help",)])
 def test_nothing_heavy_is_loaded(made: Path, words: tuple[str, ...]) -> None:
     line = [sys.executable, "-c", LOADED, *words]
-    found = subprocess.run(line, cwd=made, capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(line, cwd=made, input="the sea\n", capture_output=True, text=True, check=True).stdout
     loaded = set(found.splitlines()[-1].split())
     assert "polyloom.model" in loaded
-    assert not loaded & HEAVY
+    assert loaded & HEAVY == set()

@@ -1,4 +1,3 @@
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from cli.conftest import answer, line_of, run
 from polyloom import Sampling, load
 from polyloom.cli import generate as verb
 from polyloom.cli.generate import settled
+from polyloom.compose.recipe import replay
 
 SETTINGS = {
     "temperature": 0.7,
@@ -29,7 +29,8 @@ def test_it_writes_what_generate_writes(made: Path, name: str, settings: dict[st
     assert run("generate", made / name, "the sea", *words).stdout == f"{expected.text}\n"
     told = answer("generate", made / name, "the sea", *words)
     assert (told["text"], told["prompt"]) == (expected.text, "the sea")
-    assert told["sampling"] == asdict(expected.sampling) | {"stop": []}
+    assert told["recipe"] == expected.recipe
+    assert replay(told["recipe"], load(made / name)).text == expected.text
     assert [step["token"] for step in told["steps"]] == [step.token for step in expected.steps]
     assert all(abs(sum(step["shares"].values()) - 1) < 1e-9 for step in told["steps"])
 

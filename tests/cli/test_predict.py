@@ -1,10 +1,10 @@
 import json
+import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cli.conftest import answer, line_of, run
+from cli.conftest import adds_up, answer, line_of, run
 from polyloom import load, verify
 
 
@@ -68,7 +68,15 @@ def test_k_is_a_number_from_one(made: Path, k: str) -> None:
 
 
 def test_a_prompt_of_two_arguments_is_asked_for_in_quotes(made: Path) -> None:
-    assert "unexpected extra argument" in line_of(run("predict", made / "sea.psam", "the", "sea"), 2)
+    said = line_of(run("predict", made / "sea.psam", "the", "sea"), 2)
+    assert "unexpected extra argument" in said
+    assert "Put a text of several words in quotes." in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="arguments are bytes on POSIX")
+def test_a_prompt_in_another_encoding_is_the_inputs_fault(made: Path) -> None:
+    said = line_of(run("predict", made / "sea.psam", os.fsdecode(b"caf\xe9")))
+    assert said.startswith("the prompt: expected UTF-8 text, got the byte 0xe9.")
 
 
 def test_it_explains_what_explain_explains(made: Path) -> None:
@@ -77,12 +85,6 @@ def test_it_explains_what_explain_explains(made: Path) -> None:
     assert (told["total"], told["scale"], told["piece"]) == (found.total, found.scale, "sea")
     assert [term["name"] for term in told["terms"]] == ["sea", "law"]
     assert adds_up(told)
-
-
-def adds_up(node: dict[str, Any]) -> bool:
-    terms = sum(term["contribution"] for term in node["terms"]) if node["terms"] else node["total"]
-    below = all(adds_up(term["child"]) for term in node["terms"] if term["child"])
-    return below and abs(terms + node["residual"] * bool(node["terms"]) - node["total"]) < 1e-12
 
 
 def test_a_difference(made: Path) -> None:

@@ -33,11 +33,12 @@ def test_it_trains_what_fit_trains(made: Path, here: Path) -> None:
 @pytest.mark.parametrize("cut", list(Cut))
 def test_every_choice_reaches_the_model(made: Path, here: Path, cut: Cut) -> None:
     shared, text, aside = made / "sea.psam", made / "law.txt", made / "sea.txt"
-    options = ("--no-skips", "--held-out", aside, "--documents", cut, "--vocabulary", shared)
+    options = ("--no-skips", "--no-history", "--held-out", aside, "--documents", cut, "--vocabulary", shared)
     assert run("train", text, "-o", "law.psam", "--order", 2, *options).exit_code == 0
     vocabulary = load(shared).vocabulary
     held_out = list(encoded(aside, vocabulary, cut))
-    model = AssociationModel.fit(encoded(text, vocabulary, cut), vocabulary, 2, skips=False, held_out=held_out)
+    settings = {"order": 2, "skips": False, "history": False, "held_out": held_out}
+    model = AssociationModel.fit(encoded(text, vocabulary, cut), vocabulary, **settings)
     assert load("law.psam").digest == model.digest
 
 
@@ -127,7 +128,7 @@ def test_wrong_usage(made: Path, here: Path, options: tuple[str, ...], said: str
 
 def test_a_missing_output_and_a_missing_text_are_named(made: Path, here: Path) -> None:
     assert "Missing option '-o'" in line_of(run("train", made / "sea.txt"), 2)
-    assert "Missing argument 'FILE...'" in line_of(run("train", "-o", "x.psam"), 2)
+    assert "Missing argument 'FILE'" in line_of(run("train", "-o", "x.psam"), 2)
 
 
 def test_a_vocabulary_that_does_not_fit_is_the_inputs_fault(made: Path, here: Path) -> None:

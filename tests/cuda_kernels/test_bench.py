@@ -56,7 +56,7 @@ def test_a_second_is_so_many_nanoseconds_for_each_pair(monkeypatch: pytest.Monke
     assert first.value == first.peer_value == pytest.approx(1e9 / (2_000 * 8))
 
 
-def test_where_torch_is_it_gets_two_threads_and_its_own_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_torch_is_it_gets_up_to_two_threads_and_its_own_back(monkeypatch: pytest.MonkeyPatch) -> None:
     threads, seen = [5], list[int]()
 
     def sort(keys: np.ndarray) -> Any:
@@ -73,8 +73,8 @@ def test_where_torch_is_it_gets_two_threads_and_its_own_back(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "torch", torch)
     row = list(rows())[1]
     assert (row.peer_value, row.reason) == (row.value, None)
-    assert set(seen) == {2}
-    assert threads == [5, 2, 5]
+    assert set(seen) == {1, 2}
+    assert threads == [5, 1, 2, 5]
 
 
 def test_the_group_gives_the_rows_of_every_operation(monkeypatch: pytest.MonkeyPatch) -> None:

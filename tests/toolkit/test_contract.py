@@ -99,5 +99,5 @@ def test_a_broken_model_is_caught(
 def test_a_changed_model_is_noticed(model: AssociationModel) -> None:
     before = fingerprint(model)
     assert fingerprint(model) == before
-    model.shares[0] += 1e-9
+    model.gate.weights[0, 0] += 1e-9
     assert fingerprint(model) != before

@@ -6,8 +6,8 @@ mix.begin("At night the").explain("tide")
 """
 
 from polyloom.arrays import numpy
-from polyloom.association import AssociationModel
-from polyloom.compose import Layer, Layered, weave
+from polyloom.association import PRESETS, AssociationModel, PositionModel
+from polyloom.compose import Certificate, Layer, Layered, read_recipe, replay, weave
 from polyloom.errors import FileError, InputError, PolyloomError, VocabularyError, VocabularyMismatch
 from polyloom.explanation import Explanation, Passage, Term
 from polyloom.files import verify
@@ -19,9 +19,11 @@ from polyloom.tokens import ByteVocabulary, SentencePieceVocabulary, Vocabulary,
 __version__ = "0.1.0"
 
 __all__ = [
+    "PRESETS",
     "AssociationModel",
     "ByteVocabulary",
     "Candidates",
+    "Certificate",
     "Continuation",
     "Explanation",
     "FileError",
@@ -32,6 +34,7 @@ __all__ = [
     "Layered",
     "Passage",
     "PolyloomError",
+    "PositionModel",
     "Sampling",
     "SentencePieceVocabulary",
     "Step",
@@ -42,6 +45,8 @@ __all__ = [
     "WordVocabulary",
     "load",
     "numpy",
+    "read_recipe",
+    "replay",
     "verify",
     "weave",
 ]

@@ -3,8 +3,8 @@
 """The loops of `pairs` that numba compiles.  Indices and the constants beside them are unsigned, as in `kernels`."""
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 compiled = njit(nogil=True, cache=True, boundscheck=False)
@@ -18,7 +18,7 @@ def lowest(_context, _word):
     """The number of the lowest bit that is set; the word is not zero."""
 
     def code(_context, builder, _signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(arguments[0], cgutils.true_bit)
 
     return types.uint64(types.uint64), code
 

@@ -1,9 +1,14 @@
 """How a text is remembered: which orders, and how recent tokens fade."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+MOST_ORDERS = 8  # compiled code marks the orders of a token in one byte
+MOST_BUCKETS = 1024
+LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -11,6 +16,7 @@ class Memory:
     """The default halves the weight of a token every thousand tokens or so, and forgets it after some four thousand.
 
     `prior` is how many tokens' weight the unigram has among the recent ones; `discount` is taken off every count.
+    Raises ValueError for numbers with which a text cannot be remembered.
     """
 
     orders: tuple[int, ...] = (1, 2, 4)
@@ -19,6 +25,20 @@ class Memory:
     half_life: float = 1000.0  # tokens
     prior: float = 10.0
     discount: float = 0.3
+
+    def __post_init__(self) -> None:
+        whole = [*self.orders, self.bucket, self.buckets]
+        if any(type(number) is not int or number < 1 for number in whole) or max(whole) > LARGEST:
+            raise ValueError(f"Orders, bucket and buckets must be whole numbers from 1 to {LARGEST:,}, got {self}.")
+        if not 1 <= len(self.orders) <= MOST_ORDERS or list(self.orders) != sorted(set(self.orders)):
+            raise ValueError(f"Expected 1 to {MOST_ORDERS} orders, ascending, got {self.orders}.")
+        if self.buckets > MOST_BUCKETS:
+            raise ValueError(f"Expected at most {MOST_BUCKETS} buckets, got {self.buckets}.")
+        real = [self.half_life, self.prior, self.discount]
+        if any(type(number) not in (int, float) for number in real) or not all(map(math.isfinite, real)):
+            raise ValueError(f"The half-life, the prior and the discount must be numbers, got {self}.")
+        if self.half_life <= 0 or self.prior <= 0 or not 0 < self.discount < 1:  # else a token might be impossible
+            raise ValueError(f"The half-life and the prior must be above 0, the discount between 0 and 1, got {self}.")
 
     @property
     def fade(self) -> float:

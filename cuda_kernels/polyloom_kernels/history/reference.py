@@ -121,5 +121,5 @@ def _recent(tokens: Integers, memory: Memory) -> tuple[Floats, Floats]:
         weight[start : start + len(here)] = faded[here] + _before(here)
         mass[start : start + len(here)] = faded.sum() + np.arange(len(here))
         older[1:] = older[:-1]
-        older[0] = np.bincount(here, minlength=kinds)
+        older[:1] = np.bincount(here, minlength=kinds)
     return weight, mass

@@ -125,19 +125,13 @@ def chances(directory, tables, pieces, numbers, reals, order, seen, targets, par
 def scatter(row, pieces, numbers, discounts, low, high, scale, sums, touched, used):
     """Add scale · (count − discount) of each entry to its token's sum; how many sums are in use then."""
     at, end, counts = U(row[NEXT] + low), U(row[NEXT] + high), U(row[TAKEN] + low)
-    one, two, many = scale * (1 - discounts[1]), scale * (2 - discounts[2]), discounts[3]
     while at < end:
-        token, count = U(pieces[at]), numbers[counts]
+        token, count = U(pieces[at]), np.int64(numbers[counts])
         if token < U(len(sums)):
             before = sums[token]
             touched[U(used)] = token
-            used += before == 0.0
-            if count == 1:
-                sums[token] = before + one
-            elif count == 2:
-                sums[token] = before + two
-            else:
-                sums[token] = before + scale * (np.float64(count) - many)
+            used = min(used + (before == 0.0), len(sums))
+            sums[token] = before + scale * (np.float64(count) - discounts[U(min(count, 3))])
         at += U(1)
         counts += U(1)
     return used

@@ -1,10 +1,9 @@
 """`mixture` as it is called: checks, the choice of a back end, and the memory that compiled code works in."""
 
 import threading
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -12,12 +11,13 @@ import numpy as np
 
 from polyloom_kernels.history.memory import Memory
 from polyloom_kernels.history.reference import Spoken, spoken
-from polyloom_kernels.jit import Backend, Compiled
+from polyloom_kernels.jit import Backend, Compiled, frozen
 from polyloom_kernels.mixture import reference
 from polyloom_kernels.mixture.store import Floats, Integers, Store
 
 TEXT = Compiled("polyloom_kernels.mixture.cpu")
 PLACE = Compiled("polyloom_kernels.mixture.place")
+PART, ONE = 3e-6, 1e-3  # seconds that the reference takes, about: for a token of a text and a table; for one place
 MOST = 64  # candidates that are kept in order one by one; for more the whole distribution is sorted
 SILENT = Memory(orders=(1,))  # what a voice without history hands to compiled code, which does not read it
 
@@ -28,12 +28,13 @@ def chances(store: Store, seen: Integers, targets: Integers, backend: Backend = 
     `seen` int64 (levels, T) is the token that each level looks at from each place, −1 where there is none.
     Components are the chain, then each further table.  The first table has no context, and no total here.
     """
-    compiled = TEXT.chosen(backend)
+    compiled = TEXT.chosen(backend, PART * len(targets) * len(store.tables))
     if compiled is None:
         return reference.chances(store, seen, targets)
     parts = np.empty((1 + len(store.tables) - store.order, len(targets)))
     totals = np.zeros((len(store.tables), len(targets)))
-    compiled.chances(*_tapes(store), np.ascontiguousarray(seen), np.ascontiguousarray(targets), parts, totals)
+    given = frozen(np.ascontiguousarray(targets))
+    compiled.chances(*_tapes(store), np.ascontiguousarray(seen), given, parts, totals)
     return parts, totals
 
 
@@ -45,27 +46,45 @@ class Voice:
     gate: Floats
     floor: float
     memory: Memory | None = None
+    panels: dict["tuple[Voice, ...]", "Panel"] = field(default_factory=dict["tuple[Voice, ...]", "Panel"], repr=False)
 
     @cached_property
-    def arguments(self) -> tuple[Any, ...]:
-        """What compiled code reads, in its order."""
-        return (*_tapes(self.store), np.ascontiguousarray(self.gate), self.floor)
+    def held(self) -> tuple[Any, ...]:
+        """What compiled code reads by address: it must live as long as the voice."""
+        store, gate = self.store, np.ascontiguousarray(self.gate, np.float64)
+        tapes = (store.directory, store.tables, store.pieces, store.numbers, store.reals)
+        return (*map(np.ascontiguousarray, tapes), gate, *numbers_of(self.memory or SILENT))
 
     @cached_property
-    def remembered(self) -> tuple[Any, ...]:
-        """The orders of its memory, and its numbers."""
-        memory = self.memory or SILENT
-        return np.array(memory.orders, np.int64), memory.numbers()
+    def record(self) -> Integers:
+        """The voice as whole numbers: addresses and sizes, in the order that `place.ask` reads."""
+        directory, tables, pieces, numbers, reals, gate, orders, _ = self.held
+        at = [array.ctypes.data for array in self.held]
+        return np.array(
+            [
+                *(at[0], len(directory), at[1], len(tables), at[2], len(pieces), pieces.itemsize),
+                *(at[3], len(numbers), at[4], len(reals), self.store.order),
+                *(at[5], *gate.shape, at[6], len(orders), at[7], self.memory is not None),
+            ],
+            np.int64,
+        )
+
+
+@cache
+def numbers_of(memory: Memory) -> tuple[Integers, Floats]:
+    """The orders of a memory and its other numbers; the same arrays for equal memories: one look back then serves."""
+    return np.array(memory.orders, np.int64), memory.numbers()
 
 
 class Scratch(NamedTuple):
     """Where compiled code works: sums that are all zero between calls, and lists."""
 
-    sums: Floats
-    touched: Any
     mark: Any
     matches: Integers
     lengths: Integers
+    sums: Floats
+    touched: Any
+    below: Floats
 
 
 class Panel:
@@ -74,6 +93,7 @@ class Panel:
     def __init__(self, voices: Sequence[Voice]) -> None:
         self.voices = tuple(voices)
         self._local = threading.local()
+        self._questions = 0
 
     @cached_property
     def unigrams(self) -> Floats:
@@ -81,55 +101,50 @@ class Panel:
         return np.ascontiguousarray(np.stack([voice.store.unigram for voice in self.voices], axis=1))
 
     @cached_property
+    def ceiling(self) -> Floats:
+        """float64 (V,): the largest chance that any voice gives a token without context."""
+        return self.unigrams.max(1)
+
+    @cached_property
     def ranked(self) -> Integers:
         """int64 (K, V): all tokens by falling chance, ties by smaller id, for each voice."""
         return np.stack([np.argsort(-voice.store.unigram, kind="stable") for voice in self.voices])
 
-    def dense(self, tokens: Integers, seen: Sequence[Integers], weights: Floats, backend: Backend = "auto") -> Floats:
-        """p of every token after `tokens`, float64 (V,); `seen` int64 (levels,) for each voice."""
-        compiled = PLACE.chosen(backend)
+    @cached_property
+    def _records(self) -> tuple[Integers, Floats]:
+        return np.stack([voice.record for voice in self.voices]), np.array([voice.floor for voice in self.voices])
+
+    def dense(self, tokens: Integers, seen: Integers, weights: Floats, backend: Backend = "auto") -> Floats:
+        """p of every token after `tokens`, float64 (V,); `seen` int64 (voices, levels), `weights` float64 (voices,)."""
+        compiled = self._chosen(backend)
         if compiled is None:
             return self._defined(tokens, seen, weights)
         found = np.empty(len(self.unigrams))
-        with self._asked(compiled, tokens, seen, weights) as sums:
-            compiled.whole(*sums, self.unigrams, found)
+        self._asked(compiled.spread, tokens, seen, weights, self.unigrams, found)
         return found
 
     def top(
-        self, tokens: Integers, seen: Sequence[Integers], weights: Floats, k: int, backend: Backend = "auto"
+        self, tokens: Integers, seen: Integers, weights: Floats, k: int, backend: Backend = "auto"
     ) -> tuple[Integers, Floats] | None:
         """The k likeliest tokens and their p, ties by smaller id; None where the whole distribution must be sorted."""
-        compiled = PLACE.chosen(backend)
+        compiled = self._chosen(backend)
         if compiled is None or k > MOST:
             return None
         k = min(k, len(self.unigrams))
         best, values = np.empty(k, np.int64), np.empty(k)
-        with self._asked(compiled, tokens, seen, weights) as sums:
-            compiled.pick(*sums, self.unigrams, self.ranked, best, values)
-        return best, values
+        count = self._asked(compiled.top, tokens, seen, weights, self.unigrams, self.ceiling, self.ranked, best, values)
+        return (best, values) if count == k else None  # what a damaged file gives may not be ordered at all
 
-    @contextmanager
-    def _asked(
-        self, compiled: ModuleType, tokens: Integers, seen: Sequence[Integers], weights: Floats
-    ) -> Generator[tuple[Any, ...]]:
-        """The sums that the voices' rows add up to, and what is below them; whoever reads them leaves them zero."""
+    def _chosen(self, backend: Backend) -> ModuleType | None:
+        """Compiled code is worth its while only if questions keep coming."""
+        self._questions += 1
+        return PLACE.chosen(backend, self._questions * ONE)
+
+    def _asked(self, kernel: Any, tokens: Integers, seen: Integers, weights: Floats, *rest: Any) -> int:
+        """Call a kernel; levels that a voice has fewer of than another are not read."""
         scratch = self._scratch(len(tokens))
-        below, used, memory = np.zeros(len(self.voices)), 0, None
-        found, told = 0, np.zeros(1)
-        text = scratch.mark, scratch.matches, scratch.lengths
         try:
-            for n, (voice, look) in enumerate(zip(self.voices, seen, strict=True)):
-                if not weights[n]:
-                    continue
-                orders, numbers = voice.remembered
-                if voice.memory is not None and voice.memory != memory:
-                    memory, told = voice.memory, np.empty(1 + 2 * len(orders))
-                    found = compiled.remember(tokens, orders, numbers, *text, told)
-                below[n], used = compiled.gather(
-                    *voice.arguments, look, float(weights[n]), tokens, orders, numbers, *text, found, told,
-                    np.empty(voice.gate.shape[1]), scratch.sums, scratch.touched, used,
-                )  # fmt: skip
-            yield scratch.sums, scratch.touched, used, below
+            return kernel(*self._records, seen, weights, frozen(tokens), *scratch, *rest)
         except BaseException:
             self._local.scratch = None  # its sums may not be zero
             raise
@@ -139,16 +154,17 @@ class Panel:
         scratch: Scratch | None = getattr(self._local, "scratch", None)
         if scratch is None or len(scratch.matches) < length:
             size, room = len(self.unigrams), 2 * length + 64
+            matches, lengths = np.empty(room, np.int64), np.empty(room, np.int64)
             marks, touched = np.zeros(size, np.uint8), np.empty(size + 1, np.uint32)
-            scratch = Scratch(np.zeros(size), touched, marks, np.empty(room, np.int64), np.empty(room, np.int64))
+            scratch = Scratch(marks, matches, lengths, np.zeros(size), touched, np.zeros(len(self.voices)))
             self._local.scratch = scratch
         return scratch
 
-    def _defined(self, tokens: Integers, seen: Sequence[Integers], weights: Floats) -> Floats:
+    def _defined(self, tokens: Integers, seen: Integers, weights: Floats) -> Floats:
         total = np.zeros(len(self.unigrams))
         for voice, look, weight in zip(self.voices, seen, weights.tolist(), strict=True):
             if weight:
-                total += weight * spread(voice, tokens, look)
+                total += weight * spread(voice, tokens, look[: len(voice.store.directory)])
         return total
 
 
@@ -198,4 +214,5 @@ def opened(voice: Voice, seen: Integers, heard: Floats | None) -> Floats:
 
 
 def _tapes(store: Store) -> tuple[Any, ...]:
-    return store.directory, store.tables, store.pieces, store.numbers, store.reals, store.order
+    tapes = (store.directory, store.tables, store.pieces, store.numbers, store.reals)
+    return *map(frozen, tapes), store.order

@@ -1,15 +1,17 @@
 """`mixture` compiled, for one place: every token's probability, or the likeliest tokens, in microseconds.
 
-A place is asked of one or of several models at once.  `remember` looks back over the text; `gather` adds what a model
+A place is asked of one or of several voices at once.  `remember` looks back over the text; `gather` adds what a voice
 says to sums that are zero for every token that no row names; `pick` or `whole` read them, and leave them zero again.
 """
 # pyright: basic
 # numba has no types
 
 import numpy as np
-from numba import njit, types
+from numba import carray, njit, types  # pyright: ignore[reportPrivateImportUsage]
 
-from polyloom_kernels.mixture.cpu import READ, U, measure, scatter, tapes, walk
+from polyloom_kernels.intrinsics import pointer, prefetch
+from polyloom_kernels.mixture.cpu import U, measure, scatter, walk
+from polyloom_kernels.mixture.store import COLUMNS, NEXT, TAKEN
 
 
 @njit(nogil=True, cache=True)
@@ -86,60 +88,72 @@ def faded(size, memory):
 
 
 @njit(nogil=True, cache=True)
+def recent_share(orders, memory, remembered, shares):
+    """What the recent tokens speak for: their own share, and what the orders leave to them."""
+    found = shares[0]
+    for n in range(len(orders)):
+        total, kinds = remembered[1 + n], remembered[1 + len(orders) + n]
+        found += shares[1 + n] if total == 0 else shares[1 + n] / total * memory[4] * kinds
+    return found
+
+
+@njit(nogil=True, cache=True)
 def echo(tokens, orders, memory, mark, matches, lengths, found, remembered, shares, sums, touched, used):
-    """Add what the text so far says, its orders and its recent tokens; what is left to the unigram, and `used`.
+    """Add what the text so far says, its orders and its recent tokens; how many sums are in use then.
 
     `memory` is (tokens in a bucket, buckets, fade from one to the next, prior, discount); `shares` begin with the
     recent tokens'.
     """
     bucket, buckets, fade, prior, cut = np.int64(memory[0]), np.int64(memory[1]), memory[2], memory[3], memory[4]
-    size, recent = len(tokens), shares[0]
+    size = len(tokens)
     for n in range(len(orders)):
-        total = remembered[1 + n]
-        if total == 0:
-            recent += shares[1 + n]
+        if remembered[1 + n] == 0:
             continue
-        scale = shares[1 + n] / total
-        recent += scale * cut * remembered[1 + len(orders) + n]
+        scale = shares[1 + n] / remembered[1 + n]
         for m in range(found):
             if lengths[m] >= orders[n]:
                 token = U(matches[m])
                 before = sums[token]
                 touched[U(used)] = token
-                used += before == 0.0
+                used = min(used + (before == 0.0), len(sums))
                 if not mark[token] >> n & 1:
                     mark[token] |= 1 << n
                     before -= scale * cut
                 sums[token] = before + scale
     for m in range(found):
         mark[matches[m]] = 0
-    weight = scale = recent / (remembered[0] + prior)
+    weight = recent_share(orders, memory, remembered, shares) / (remembered[0] + prior)
     for b in range(size // bucket, max(-1, size // bucket - buckets), -1):
         for place in range(b * bucket, min(size, (b + 1) * bucket)):
             token = U(tokens[U(place)])
             before = sums[token]
             touched[U(used)] = token
-            used += before == 0.0
+            used = min(used + (before == 0.0), len(sums))
             sums[token] = before + weight
         weight *= fade
-    return scale * prior, used
+        if weight == 0.0:  # older ones still would fill the list for nothing
+            break
+    return used
 
 
 @njit(nogil=True, cache=True)
 def gather(
     directory, tables, pieces, numbers, reals, order, gate, floor, seen, weight,
-    tokens, orders, memory, mark, matches, lengths, found, remembered, shares, sums, touched, used,
+    told, shares, sums, touched, used,
 ):  # fmt: skip
-    """Add weight · p(y) of one place to the sums of the tokens y that any row names.
+    """Add weight · p(y) of one place, history aside, to the sums of the tokens y that any row names.
 
-    Every other token has weight · below · unigram(y).  Returns `below` times weight, and how many sums are in use.
+    Every other token has below · unigram(y).  Returns `below`, and how many sums are in use; fills the shares.
     """
     nodes, lows = np.empty(len(directory), np.int64), np.empty(len(tables), np.int64)
     highs, total, freed = np.empty_like(lows), np.empty(len(tables)), np.empty(len(tables))
     walk(directory, pieces, numbers, seen, nodes)
     measure(directory, tables, numbers, reals, nodes, lows, highs, total, freed)
-    skips = len(tables) - order
-    told = remembered[: len(shares) - 1 - skips]  # nothing if this model has no history
+    for table in range(1, len(tables)):  # rows far apart in memory are fetched side by side
+        row = directory[tables[table]]
+        for line in range(2):
+            prefetch(pieces, min(row[NEXT] + lows[table] + 32 * line, len(pieces) - 1))
+            prefetch(numbers, min(row[TAKEN] + lows[table] + 16 * line, len(numbers) - 1))
     opened(gate, floor, order, total, told, np.empty(len(gate)), shares)
     below, rest = 0.0, weight * shares[0]
     for table in range(len(tables) - 1, 0, -1):
@@ -156,14 +170,7 @@ def gather(
             below += free
         else:
             rest = free
-    below += rest
-    if len(told):
-        spoken = weight * shares[1 + skips :]
-        free, used = echo(
-            tokens, orders, memory, mark, matches, lengths, found, remembered, spoken, sums, touched, used
-        )
-        below += free
-    return below, used
+    return below + rest, used
 
 
 @njit(nogil=True, cache=True)
@@ -184,19 +191,18 @@ def insert(best, values, count, token, value):
 
 
 @njit(nogil=True, cache=True)
-def pick(sums, touched, used, below, unigrams, ranked, best, values):
+def pick(sums, touched, used, below, unigrams, ceiling, ranked, best, values):
     """The likeliest tokens, of sums[y] + Σ_k below[k] · unigrams[y, k]; every sum in use is zero again.
 
-    Tokens without a sum are met in the order of each unigram, until none that is left could be good enough.
+    `ceiling` is a token's largest unigram chance: most tokens fail on it alone.  Those without a sum are met in the
+    order of each unigram, until none that is left could be good enough.
     """
-    size, most = len(unigrams), 0.0
-    for k in range(len(below)):
-        most += below[k] * unigrams[ranked[k, 0], k]
-    count, worst = 0, -1.0
+    size, count, worst = len(unigrams), 0, -1.0
+    most = below.sum() * (1 + 1e-12)  # more than rounding can take away
     for n in range(used):
-        token = np.int64(touched[U(n)])
-        if sums[U(token)] + most >= worst:
-            count = insert(best, values, count, token, sums[token] + under(below, unigrams, token))
+        token = U(touched[U(n)])
+        if sums[token] + most * ceiling[token] >= worst:
+            count = insert(best, values, count, np.int64(token), sums[token] + under(below, unigrams, token))
             worst = values[len(best) - 1] if count == len(best) else -1.0
     for depth in range(size):
         reach = 0.0
@@ -209,9 +215,21 @@ def pick(sums, touched, used, below, unigrams, ranked, best, values):
             if sums[token] == 0.0:
                 count = insert(best, values, count, token, under(below, unigrams, token))
         worst = values[len(best) - 1] if count == len(best) else -1.0
-    for n in range(used):
-        sums[U(touched[U(n)])] = 0.0
+    clear(sums, touched, used)
     return count
+
+
+@njit(nogil=True, cache=True)
+def clear(sums, touched, used):
+    """Make every sum in use zero again: one by one if they are few.
+
+    A full list may lack one and name another twice, but then they are not few.
+    """
+    if 4 * used > len(sums):
+        sums[:] = 0.0
+    else:
+        for n in range(used):
+            sums[U(touched[U(n)])] = 0.0
 
 
 @njit(nogil=True, cache=True)
@@ -228,21 +246,83 @@ def whole(sums, touched, used, below, unigrams, dense):
     """p of every token, into dense (V,); every sum in use is zero again."""
     for token in range(len(dense)):
         dense[token] = sums[token] + under(below, unigrams, token)
-    for n in range(used):
-        sums[U(touched[U(n)])] = 0.0
+    clear(sums, touched, used)
 
 
-INTS, REALS, TOUCHED, MARK = types.int64[::1], types.float64[::1], types.uint32[::1], types.uint8[::1]
-GRID = types.Array(types.float64, 2, "C", readonly=True)
-RANKED = types.Array(types.int64, 2, "C", readonly=True)
-TEXT = (READ, READ, types.Array(types.float64, 1, "C", readonly=True), MARK, INTS, INTS)  # tokens … lengths
+@njit(nogil=True, cache=True)
+def ask(voices, floors, seen, weights, tokens, mark, matches, lengths, sums, touched, below):
+    """Gather what every voice says at one place; how many sums are in use.
+
+    A voice is a row of whole numbers, addresses and sizes in the order of `operation.RECORD`: so all of them are asked
+    in one call, whatever their sizes.  Voices that remember alike look back over the text once.
+    """
+    used, found, known = 0, 0, 0
+    told, orders, memory = np.zeros(1), np.zeros(1, np.int64), np.zeros(5)
+    said = np.zeros(1)
+    for n in range(len(voices)):
+        below[n] = 0.0
+        if weights[n] == 0:
+            continue
+        voice = voices[n]
+        directory = carray(pointer(voice[0]), (voice[1], COLUMNS), np.int64)  # pyright: ignore[reportCallIssue]
+        tables = carray(pointer(voice[2]), (voice[3],), np.int64)
+        numbers = carray(pointer(voice[7]), (voice[8],), np.uint32)
+        reals = carray(pointer(voice[9]), (voice[10],), np.float64)
+        gate = carray(pointer(voice[12]), (voice[13], voice[14]), np.float64)
+        if voice[18] and voice[17] != known:
+            if known:
+                used = echo(tokens, orders, memory, mark, matches, lengths, found, told, said, sums, touched, used)
+            known, orders = voice[17], carray(pointer(voice[15]), (voice[16],), np.int64)
+            memory = carray(pointer(voice[17]), (5,), np.float64)
+            told, said = np.empty(1 + 2 * len(orders)), np.zeros(1 + len(orders))
+            found = remember(tokens, orders, memory, mark, matches, lengths, told)
+        shares = np.empty(voice[14])
+        heard = told[: 1 + len(orders)] if voice[18] else told[:0]
+        if voice[6] == 2:
+            below[n], used = gather(
+                directory, tables, carray(pointer(voice[4]), (voice[5],), np.uint16), numbers, reals, voice[11],
+                gate, floors[n], seen[n], weights[n], heard, shares, sums, touched, used,
+            )  # fmt: skip
+        else:
+            below[n], used = gather(
+                directory, tables, carray(pointer(voice[4]), (voice[5],), np.uint32), numbers, reals, voice[11],
+                gate, floors[n], seen[n], weights[n], heard, shares, sums, touched, used,
+            )  # fmt: skip
+        if voice[18]:
+            spoken = weights[n] * shares[len(shares) - len(said) :]
+            said += spoken
+            recent = recent_share(orders, memory, told, spoken)
+            below[n] += recent / (told[0] + memory[3]) * memory[3]
+    if known:
+        used = echo(tokens, orders, memory, mark, matches, lengths, found, told, said, sums, touched, used)
+    return used
+
+
+@njit(nogil=True, cache=True)
+def top(
+    voices, floors, seen, weights, tokens, mark, matches, lengths, sums, touched, below,
+    unigrams, ceiling, ranked, best, values,
+):  # fmt: skip
+    """The likeliest tokens under all voices; how many could be put in order."""
+    used = ask(voices, floors, seen, weights, tokens, mark, matches, lengths, sums, touched, below)
+    return pick(sums, touched, used, below, unigrams, ceiling, ranked, best, values)
+
+
+@njit(nogil=True, cache=True)
+def spread(
+    voices, floors, seen, weights, tokens, mark, matches, lengths, sums, touched, below,
+    unigrams, dense,
+):  # fmt: skip
+    """p of every token under all voices, into dense (V,)."""
+    used = ask(voices, floors, seen, weights, tokens, mark, matches, lengths, sums, touched, below)
+    whole(sums, touched, used, below, unigrams, dense)
+
+
+INTS, REALS, GRID = types.int64[::1], types.float64[::1], types.float64[:, ::1]
+READ = types.Array(types.int64, 1, "C", readonly=True)
+PLACE = (types.int64[:, ::1], REALS, types.int64[:, ::1], REALS, READ)  # voices … tokens
+SCRATCH = (types.uint8[::1], INTS, INTS, REALS, types.uint32[::1], REALS)  # mark … below
 KERNELS = (
-    (remember, (*TEXT, REALS)),
-    *(
-        (gather, (*tapes(piece), GRID, types.float64, READ, types.float64, *TEXT,
-                  types.int64, REALS, REALS, REALS, TOUCHED, types.int64))
-        for piece in (types.uint16, types.uint32)
-    ),
-    (pick, (REALS, TOUCHED, types.int64, REALS, GRID, RANKED, INTS, REALS)),
-    (whole, (REALS, TOUCHED, types.int64, REALS, GRID, REALS)),
-)  # fmt: skip
+    (top, (*PLACE, *SCRATCH, GRID, REALS, types.int64[:, ::1], INTS, REALS)),
+    (spread, (*PLACE, *SCRATCH, GRID, REALS)),
+)

@@ -14,9 +14,9 @@ Level 0 is the root of the n-gram chain, one node whose row is every token of th
 discount *continuation counts*, all but the longest; every other table discounts what it counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ NONE = -1  # where a level has no such thing
 DISCOUNTS = 4  # discounts of counts 0, 1, 2, and 3 or more
 LONG_ROW = 32  # entries; the sums of longer rows are kept, those of shorter ones are added up when they are needed
 MOST = 2**32 - 1  # nodes or entries of one level, and a single count
+BLOCK = 2**20  # nodes or entries that are looked at together: a level may be larger than the memory at hand
 
 
 @dataclass(frozen=True)
@@ -146,15 +147,35 @@ class Store:
         return self.directory.nbytes + self.pieces.nbytes + self.numbers.nbytes + self.reals.nbytes
 
 
-def packed(levels: Sequence[Level], parents: Sequence[int], discounts: Floats, unigram: Floats, order: int) -> Store:
+class Recorder(Protocol):
+    """Where arrays are laid end to end; see `Tape`."""
+
+    def put(self, part: Array) -> int:
+        """Append; where it starts."""
+        ...
+
+    def whole(self) -> Array:
+        """All of it."""
+        ...
+
+
+def packed(
+    levels: Sequence[Level],
+    parents: Sequence[int],
+    discounts: Floats,
+    unigram: Floats,
+    order: int,
+    tape: "Callable[[type[np.generic]], Recorder] | None" = None,
+) -> Store:
     """Lay levels on tapes.  `parents` is the level above each, −1 for a root; `discounts` float64 (tables, 4).
 
+    `tape` makes a tape of a type, by default one in memory.
     Raises OverflowError if a level has more nodes or entries than 32 bits count, or one count needs more.
     """
-    size = len(unigram)
-    pieces, numbers = Tape(np.uint16 if size < 2**16 - 1 else np.uint32), Tape(np.uint32)
+    size, made = len(unigram), Tape if tape is None else tape
+    pieces, numbers, reals = made(piece_type(size)), made(np.uint32), made(np.float64)
     directory = np.full((len(levels), COLUMNS), NONE, np.int64)
-    reals, table = Tape(np.float64), 0
+    table = 0
     reals.put(discounts.ravel())
     reals.put(unigram)
     for row, level, parent in zip(directory, levels, parents, strict=True):
@@ -168,12 +189,36 @@ def packed(levels: Sequence[Level], parents: Sequence[int], discounts: Floats, u
         row[COUNTS] = row[TAKEN] = numbers.put(level.counts)
         if level.taken is not None:
             row[TAKEN] = numbers.put(level.taken)
-        long = np.flatnonzero(np.diff(level.rows.astype(np.int64)) > LONG_ROW)
-        taken = level.counts if level.taken is None else level.taken
-        sums = summed(level.rows, taken, discounts[table], long)
+        long, sums = _long(level.rows, level.counts if level.taken is None else level.taken, discounts[table])
         row[[TABLE, LONG, LONGS, SUMS]] = table, numbers.put(long), len(long), reals.put(np.concatenate(sums))
         table += 1
     return Store(directory, pieces.whole(), numbers.whole(), reals.whole(), size, order)
+
+
+def piece_type(vocabulary_size: int) -> type[np.generic]:
+    """The narrowest type for the tokens of a vocabulary, and BEGIN."""
+    return np.uint16 if vocabulary_size < 2**16 - 1 else np.uint32
+
+
+def _long(rows: Array, counts: Array, discounts: Floats) -> tuple[Integers, Sums]:
+    """The nodes of the rows whose sums are kept, and these sums; looked at block by block."""
+    nodes, found = list[Integers](), list[Sums]()
+    for part in _blocks(rows):
+        starts = rows[part.start : part.stop + 1].astype(np.int64)
+        long = np.flatnonzero(np.diff(starts) > LONG_ROW)
+        nodes.append(long + part.start)
+        found.append(summed(starts - starts[0], counts[starts[0] : starts[-1]], discounts, long))
+    totals, freed = (np.concatenate(sums) for sums in zip(*found, strict=True)) if found else (np.empty(0),) * 2
+    return np.concatenate(nodes) if nodes else np.empty(0, np.int64), Sums(totals, freed)
+
+
+def _blocks(rows: Array) -> Iterator[slice]:
+    """Slices of the nodes, about `BLOCK` nodes or entries each; never less than one row."""
+    start, nodes = 0, len(rows) - 1
+    while start < nodes:
+        ends = rows[start + 1 : start + 1 + BLOCK]
+        within = int(np.searchsorted(ends, int(rows[start]) + BLOCK, side="right"))
+        yield slice(start, start := start + max(1, within))
 
 
 def summed(rows: Array, counts: Array, discounts: Floats, nodes: Integers) -> Sums:
@@ -196,12 +241,17 @@ class Tape:
 
     def put(self, part: Array) -> int:
         """Append; where it starts."""
-        if part.size and self.dtype.kind == "u" and int(part.max()) > np.iinfo(self.dtype).max:
-            raise OverflowError(f"The number {int(part.max())} needs more than {8 * self.dtype.itemsize} bits.")
-        self.parts.append(part.astype(self.dtype, copy=False))
+        self.parts.append(narrowed(part, self.dtype))
         self.length += len(part)
         return self.length - len(part)
 
     def whole(self) -> Array:
         """All of it."""
         return np.concatenate(self.parts) if self.parts else np.empty(0, self.dtype)
+
+
+def narrowed(part: Array, dtype: np.dtype[Any]) -> Array:
+    """The same numbers in this type.  Raises OverflowError if one does not fit."""
+    if part.dtype != dtype and part.size and dtype.kind == "u" and int(part.max()) > np.iinfo(dtype).max:
+        raise OverflowError(f"The number {int(part.max())} needs more than {8 * dtype.itemsize} bits.")
+    return part.astype(dtype, copy=False)

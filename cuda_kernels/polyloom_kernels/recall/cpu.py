@@ -12,7 +12,7 @@
 import numpy as np
 from numba import njit
 
-from polyloom_kernels.recall.prefetch import prefetch
+from polyloom_kernels.intrinsics import prefetch
 
 U = np.uint64
 I32 = np.int32

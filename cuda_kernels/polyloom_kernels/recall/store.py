@@ -85,7 +85,7 @@ class Store:
         return targets.view(self.targets.dtype).astype(np.int64), weights.view(np.int8).astype(np.int64), scale
 
     def added(self, token: int, distance: int, target: int, layer: int = 0) -> int | None:
-        """What the row of a token `distance` back adds to `target` at full weight, in Q16; None if it does not list it."""
+        """What the row of a token `distance` back adds to `target` at full weight, Q16; None if it does not list it."""
         targets, weights, scale = self.row(token, distance, layer)
         at = np.flatnonzero(targets == target)
         return scale * int(weights[at[0]]) // 256 if len(at) else None

@@ -103,12 +103,10 @@ class KneserNey:
 
     def terms(self, document: Sequence[int], y: int) -> list[float]:
         """What each order adds to p(y | document), the longest first, then the uniform floor."""
-        chain = chains(document, self.end)[-1]
         found: list[float] = []
         weight = 1.0
         for n in range(len(self.rows) - 1, -1, -1):
-            context = tuple(chain[len(chain) - n :]) if n <= len(chain) else None
-            row = self.rows[n].get(context) if context is not None else None
+            row = self._row(document, n)
             share, left = row.parts(y, self.discounts[n]) if row else (0.0, 1.0)
             found.append(weight * share)
             weight *= left
@@ -116,6 +114,18 @@ class KneserNey:
 
     def chance(self, document: Sequence[int], y: int) -> float:
         return sum(self.terms(document, y))
+
+    def unigram(self, y: int) -> float:
+        share, left = self.rows[0][()].parts(y, self.discounts[0])
+        return share + left / self.size
+
+    def totals(self, document: Sequence[int]) -> list[float]:
+        """How much came after the context of each order but the first."""
+        return [total(self._row(document, n)) for n in range(1, len(self.rows))]
+
+    def _row(self, document: Sequence[int], n: int) -> Row | None:
+        chain = chains(document, self.end)[-1]
+        return self.rows[n].get(tuple(chain[len(chain) - n :])) if n <= len(chain) else None
 
 
 class Skip:
@@ -128,10 +138,16 @@ class Skip:
 
     def terms(self, document: Sequence[int], y: int) -> list[float]:
         """What was seen, and what falls to single words."""
-        row = self.rows.get(seen(document, len(document), self.template))
+        row = self._row(document)
         share, left = row.parts(y, (self.discount,)) if row else (0.0, 1.0)
-        return [share, left * self._unigram(y)]
+        return [share, left * self.below.unigram(y)]
 
-    def _unigram(self, y: int) -> float:
-        share, left = self.below.rows[0][()].parts(y, self.below.discounts[0])
-        return share + left / self.below.size
+    def totals(self, document: Sequence[int]) -> list[float]:
+        return [total(self._row(document))]
+
+    def _row(self, document: Sequence[int]) -> Row | None:
+        return self.rows.get(seen(document, len(document), self.template))
+
+
+def total(row: Row | None) -> float:
+    return float(sum(row.counts.values())) if row else 0.0

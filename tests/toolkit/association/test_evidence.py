@@ -24,10 +24,11 @@ def documents(model: AssociationModel, voices: dict[str, tuple[str, ...]]) -> li
 
 def leaves(model: AssociationModel, read: list[int], token: int) -> list[tuple[tuple[int, ...] | int, Term]]:
     """Each counting leaf after a context, with its template, or how many tokens of the chain it looks back."""
-    chain, *skips = model.explain(read, token).terms
+    chain, *others = model.explain(read, token).terms
     orders = chain.child.terms[:-1]
     found = [(int(term.name.removeprefix("order ")) - 1, term) for term in orders]
-    return [*found, *((skip.template, term.child.terms[0]) for skip, term in zip(model.skips, skips, strict=True))]
+    skips = zip(model.skips, others[: len(model.skips)], strict=True)
+    return [*found, *((template, term.child.terms[0]) for template, term in skips)]
 
 
 def places(documents: list[list[int]], read: list[int], token: int, look: tuple[int, ...] | int, end: int) -> list:
@@ -78,6 +79,13 @@ def test_a_term_that_counted_nothing_shows_nothing(sea: AssociationModel) -> Non
     assert chain.terms[-1].evidence() == ()  # the floor
 
 
+def test_what_the_text_so_far_said_has_no_training_lines(sea: AssociationModel) -> None:
+    """It shows itself: nothing was counted in training."""
+    for term in sea.explain("At night the tide and the moon and the", "moon").terms[-4:]:
+        assert term.child.total > 0
+        assert all(leaf.evidence() == () for leaf in term.child.terms)
+
+
 def test_a_term_that_opens_sends_you_on(sea: AssociationModel) -> None:
     with pytest.raises(InputError, match="ask the terms of its child"):
         sea.explain("At night the", "tide").terms[0].evidence()
@@ -99,7 +107,7 @@ def test_the_whole_shows_the_lines_of_its_strongest_term(sea: AssociationModel) 
 
 def test_details_name_the_context_as_read() -> None:
     model = AssociationModel.fit("a b c a b", WordVocabulary(list("abc")), order=3, skips=[(1, 3), (2,)])
-    chain, two, one = model.explain("a b", "c").terms
+    chain, two, one, *history = model.explain("a b", "c").terms
     assert [term.detail for term in chain.child.terms][:2] == [
         '1 of 1 times after "a b"',
         '1 of 1 continuations of "b"',
@@ -107,3 +115,9 @@ def test_details_name_the_context_as_read() -> None:
     assert chain.child.terms[-1].detail == "1 of 3 words"
     assert two.child.terms[0].detail == '1 of 1 times after "[start] _ b"'
     assert one.child.terms[0].detail == '1 of 1 times after "a _"'
+    assert [[leaf.detail for leaf in term.child.terms] for term in history] == [
+        ["weight 0.00 of 2.00 recent tokens", "whatever stands before"],
+        *[["0 of 0 times in the text so far", "the recent tokens"]] * 3,
+    ]
+    said = [term.child.terms[0].detail for term in model.explain("a b a b a", "b").terms[-4:]]
+    assert said == ["weight 2.00 of 5.00 recent tokens", *(f"{n} of {n} times in the text so far" for n in (2, 1, 0))]

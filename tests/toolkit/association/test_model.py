@@ -9,6 +9,7 @@ from contract import distribution, logsumexp
 from polyloom import AssociationModel, ByteVocabulary, InputError, WordVocabulary
 from polyloom.association.skip import TEMPLATES
 from polyloom.model import BLOCK_BYTES
+from toolkit.association.held import same_tapes
 
 ABC = WordVocabulary(["a", "b", "c"])
 
@@ -39,16 +40,28 @@ def test_a_template_given_twice_is_refused() -> None:
 
 def test_skips_are_the_default_ones_or_none_or_those_given() -> None:
     def templates(**given: object) -> list[tuple[int, ...]]:
-        return [skip.template for skip in AssociationModel.fit("a b c a", ABC, **given).skips]
+        return list(AssociationModel.fit("a b c a", ABC, **given).skips)
 
     assert templates() == templates(skips=True) == list(TEMPLATES)
     assert templates(skips=False) == templates(skips=()) == []
-    assert templates(skips=[[1, 3], (2,)]) == [(1, 3), (2,)]
+    assert templates(skips=[(2,), [1, 3], (1, 2)]) == [(1, 2), (1, 3), (2,)]
+
+
+def test_the_order_in_which_templates_are_given_never_matters() -> None:
+    one, other = (AssociationModel.fit("a b c a", ABC, skips=given) for given in ([(2,), (1, 3)], [(1, 3), (2,)]))
+    assert one.digest == other.digest
+    assert one.components == ("n-gram", "skip 1+3", "skip 2", "cache", "history 1", "history 2", "history 4")
+
+
+@pytest.mark.parametrize("history", [None, 0, "yes", (1, 2)])
+def test_a_history_that_is_none_is_refused(history: object) -> None:
+    with pytest.raises(InputError, match="history must be True, False or a Memory"):
+        AssociationModel.fit("a", ABC, history=history)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("order", range(1, 8))
 def test_all_orders_are_normalised_and_look_no_further_back(order: int) -> None:
-    model = AssociationModel.fit(["a b c a b a", "c c b"], ABC, order=order, skips=False)
+    model = AssociationModel.fit(["a b c a b a", "c c b"], ABC, order=order, skips=False, history=False)
     assert model.reach == order - 1
     for context in ("", "a", "a b", "b b b b b b b b", "c a b c a b c a b"):
         ids = ABC.encode(context)
@@ -71,14 +84,18 @@ def test_long_rows_come_in_several_blocks() -> None:
     )
 
 
-def test_held_out_text_fits_the_shares_and_is_not_counted(voices: dict[str, tuple[str, ...]]) -> None:
+def test_held_out_text_fits_the_gate_and_is_not_counted(voices: dict[str, tuple[str, ...]]) -> None:
     texts, aside = voices["sea"][:40], voices["sea"][40:]
     words = WordVocabulary.train(voices["sea"])
     plain, fitted = (AssociationModel.fit(texts, words, held_out=held) for held in ((), aside))
     assert fitted.tokens_counted == plain.tokens_counted == sum(len(words.encode(text)) for text in texts)
-    assert plain.shares.tolist() == pytest.approx([0.9, *[0.02] * 5])
-    assert fitted.shares.sum() == pytest.approx(1)
-    assert fitted.shares.min() >= 0.01 / 6
+    assert same_tapes(plain, fitted)
+    known = np.random.default_rng(0).normal(0, 9, (50, len(fitted.gate.weights)))
+    known[:, 0] = 1
+    np.testing.assert_allclose(plain.gate.shares(known), np.broadcast_to([0.9, *[0.01] * 10], (50, 11)))
+    np.testing.assert_allclose(fitted.gate.shares(known).sum(1), 1)
+    assert fitted.gate.shares(known).min() >= 0.01 / 11
+    assert fitted.gate.shares(known).std(0).max() > 0.1
     assert fitted.perplexity(aside) < plain.perplexity(aside)
 
 
@@ -86,8 +103,9 @@ def test_without_held_out_text_all_of_it_is_counted(voices: dict[str, tuple[str,
     texts = [*voices["sea"], *voices["kitchen"], *voices["lullabies"]]
     words = WordVocabulary.train(texts)
     model = AssociationModel.fit(texts, words)
-    assert model.shares[0] != 0.9  # there was enough to fit them
-    assert model.tokens_counted == sum(len(words.encode(text)) for text in texts)
+    assert model.gate.weights[1:].any()  # there was enough to fit it
+    assert not model.gate.stale
+    assert same_tapes(model, AssociationModel.fit(texts, words, held_out=()))
 
 
 def test_one_document_in_all_forms() -> None:
@@ -104,6 +122,8 @@ def test_any_text_can_be_counted_in_bytes() -> None:
 
 def test_repr_says_what_it_holds() -> None:
     model = AssociationModel.fit("a b a", ABC, order=2, skips=[(2,)])
+    assert repr(model) == "<AssociationModel order 2, 1 skips, history: 3 tokens, 8 counts>"
+    model = AssociationModel.fit("a b a", ABC, order=2, skips=[(2,)], history=False)
     # unigrams a, b; bigrams BEGIN-a, a-b, b-a; two back BEGIN-a, BEGIN-b, a-a
     assert repr(model) == "<AssociationModel order 2, 1 skips: 3 tokens, 8 counts>"
     assert (model.tokens_counted, model.entries) == (3, 8)
@@ -130,5 +150,5 @@ def test_perplexity_is_that_of_kenlm(shared: Path, name: str, order_3: float, or
     words = WordVocabulary((folder / "vocab.txt").read_text(encoding="utf-8").split())
     train, test = lines(folder / "train.txt", words), lines(folder / "test.txt", words)
     for order, expected in ((3, order_3), (5, order_5)):
-        model = AssociationModel.fit(train, words, order=order, skips=False)
+        model = AssociationModel.fit(train, words, order=order, skips=False, history=False)
         assert model.perplexity(test) == pytest.approx(expected, rel=2e-4)

@@ -123,7 +123,7 @@ def test_rows_keep_the_pairs_with_most_evidence(documents: list[list[int]], wind
 
 
 def test_equal_evidence_goes_to_the_smaller_id() -> None:
-    documents = [[0, target] for target in (5, 3, 4, 1, 2)]
+    documents = [[0, target] for target in (5, 3, 4, 1, 2)] + [[0]] * 50
     rows = PositionRows.of(PositionCounts.of(arrays_of(documents), 6, 1), 2)
     assert rows.targets[: rows.starts[1]].tolist() == [1, 2]
 
@@ -177,11 +177,11 @@ def test_the_cap_is_part_of_the_model() -> None:
 
 def test_the_order_of_documents_never_matters() -> None:
     rng = np.random.default_rng(3)
-    documents = [rng.integers(0, 6, 40) for _ in range(60)]
+    documents = [rng.integers(0, 6, 40) for _ in range(400)]
     model, again = PositionModel.fit(documents, LETTERS), PositionModel.fit(documents[::-1], LETTERS)
     assert model.digest == again.digest
     assert model.score.decay.tolist() != PositionScore.unfitted(32).decay.tolist()  # some documents were set aside
-    assert model.tokens_counted == 60 * 40  # and counted afterwards
+    assert model.tokens_counted == 400 * 40  # and counted afterwards
 
 
 def test_a_fitted_score_is_better_than_any_near_it() -> None:
@@ -225,6 +225,14 @@ def test_models_add_and_subtract() -> None:
     assert (a + b).refit(theirs).digest == PositionModel.fit([*ours, *theirs], LETTERS, 3, theirs).digest
 
 
+def test_a_model_learns_on() -> None:
+    rng = np.random.default_rng(7)
+    first, more = [rng.integers(0, 6, 50)], [rng.integers(0, 6, 30), rng.integers(0, 6, 20)]
+    model, whole = (PositionModel.fit(text, LETTERS, window=3, held_out=[]) for text in (first, [*more, *first]))
+    assert model.resume(more).digest == whole.digest
+    assert model.resume([]).digest == model.digest
+
+
 def test_models_that_do_not_fit_together_are_refused() -> None:
     model = PositionModel.fit("a b c", LETTERS, window=2)
     with pytest.raises(VocabularyMismatch, match="Fit both on one vocabulary"):
@@ -232,6 +240,9 @@ def test_models_that_do_not_fit_together_are_refused() -> None:
     for other in (PositionModel.fit("a", LETTERS, window=3), PositionModel.fit("a", LETTERS, window=2, cap=3)):
         with pytest.raises(InputError, match="same window and cap"):
             model + other
+    for wrong in (lambda: model + 1, lambda: model - 1):  # pyright: ignore[reportOperatorIssue]
+        with pytest.raises(TypeError):
+            wrong()
     with pytest.raises(InputError, match="leaves nothing"):
         model - model
     with pytest.raises(InputError, match="Only text that was counted"):

@@ -31,11 +31,11 @@ class AssociationContinuation(Continuation):
 
     def distribution(self) -> Floats:
         """Log-probabilities of the next token, float64 of shape (V,)."""
-        return np.log(self.model.panel.dense(self.tokens, [self.seen()], ALONE))
+        return np.log(self.model.panel.dense(self.tokens, self.seen()[None], ALONE))
 
     def top(self, k: int = 10) -> Candidates:
         """The k likeliest next tokens, fewer if the vocabulary is smaller; most rows of a vocabulary are never read."""
-        found = self.model.panel.top(self.tokens, [self.seen()], ALONE, k) if k >= 1 else None
+        found = self.model.panel.top(self.tokens, self.seen()[None], ALONE, k) if k >= 1 else None
         return best(self.distribution(), k) if found is None else Candidates(found[0], np.log(found[1]))
 
     def seen(self) -> Ids:

@@ -20,6 +20,7 @@ from polyloom.documents import Ids
 from polyloom.errors import InputError
 from polyloom_kernels.count import count, merge, pack
 from polyloom_kernels.mixture import Level, Store
+from polyloom_kernels.mixture.store import narrowed, piece_type
 
 Template = tuple[int, ...]
 Array = NDArray[Any]
@@ -100,6 +101,7 @@ def _counted(places: Places, targets: Ids, shapes: Sequence[Shape], which: Seque
             found[n] = _shaped(shape, keys, len(found[shape.parent].tokens), size)
         if shape.asked:
             found[n] = _with_rows(found[n], *_row_counts(nodes[n], targets, size), size)
+        found[n] = _narrow(found[n], size)
         nodes = {above: held for above, held in nodes.items() if last.get(above, -1) > n}
     return found
 
@@ -126,15 +128,25 @@ def _row_counts(nodes: Ids, targets: Ids, size: int) -> tuple[Ids, Ids]:
 
 def _shaped(shape: Shape, keys: Ids, parents: int, size: int) -> Level:
     """A level without rows, of its keys `parent · (size + 1) + token`."""
-    return Level(shape.path, shape.chained, keys % (size + 1), _starts(keys // (size + 1), parents))
+    return Level(shape.path, shape.chained, keys % (size + 1), starts_of(keys // (size + 1), parents))
 
 
 def _with_rows(level: Level, keys: Ids, counts: Ids, size: int) -> Level:
     """The same level with rows, of their keys `node · size + next`."""
-    return replace(level, rows=_starts(keys // size, len(level.tokens)), next=keys % size, counts=counts)
+    return replace(level, rows=starts_of(keys // size, len(level.tokens)), next=keys % size, counts=counts)
 
 
-def _starts(owners: Ids, size: int) -> Ids:
+def _narrow(level: Level, size: int) -> Level:
+    """The same level in the types of a store, in a third of the memory."""
+    piece, number = np.dtype(piece_type(size)), np.dtype(np.uint32)
+    level = replace(level, tokens=narrowed(level.tokens, piece), children=narrowed(level.children, number))
+    if level.rows is None:
+        return level
+    rows, following, counts = rows_of(level)
+    return replace(level, rows=narrowed(rows, number), next=narrowed(following, piece), counts=narrowed(counts, number))
+
+
+def starts_of(owners: Ids, size: int) -> Ids:
     """Where what belongs to each of `size` owners starts, and where the last ends; owners ascend."""
     found = np.zeros(size + 1, np.int64)
     np.cumsum(np.bincount(owners, minlength=size), out=found[1:])
@@ -142,7 +154,7 @@ def _starts(owners: Ids, size: int) -> Ids:
 
 
 def owners(starts: Array) -> Ids:
-    """To whom each element belongs: what `_starts` undoes."""
+    """To whom each element belongs: what `starts_of` undoes."""
     return np.repeat(np.arange(len(starts) - 1), np.diff(starts.astype(np.int64)))
 
 
@@ -165,8 +177,8 @@ def _combined(ours: Counts, theirs: Counts, sign: int) -> Counts:
             if sign < 0 and counts.min(initial=0) < 0:
                 raise InputError("Expected to take away what was counted before; some of it was never counted here.")
             level = _with_rows(level, keys[counts > 0], counts[counts > 0], size)
-        levels.append(level)
-    return _swept(Counts(ours.shapes, tuple(levels), size)) if sign < 0 else Counts(ours.shapes, tuple(levels), size)
+        levels.append(_narrow(level, size))
+    return swept(Counts(ours.shapes, tuple(levels), size)) if sign < 0 else Counts(ours.shapes, tuple(levels), size)
 
 
 def _weighed(level: Level, above: Ids, size: int) -> tuple[Ids, Ids]:
@@ -188,7 +200,7 @@ def rows_of(level: Level) -> tuple[Array, Array, Array]:
     return level.rows, level.next, level.counts
 
 
-def _swept(counts: Counts) -> Counts:
+def swept(counts: Counts) -> Counts:
     """Without contexts that count nothing any more, nor lead to any that does."""
     alive = [np.zeros(len(level.tokens), np.bool_) for level in counts.levels]
     for n in reversed(range(len(counts.shapes))):
@@ -204,7 +216,7 @@ def _swept(counts: Counts) -> Counts:
         children = level.children
         if shape.parent >= 0:
             above = np.cumsum(alive[shape.parent]) - 1
-            children = _starts(above[owners(level.children)[stays]], int(alive[shape.parent].sum()))
+            children = starts_of(above[owners(level.children)[stays]], int(alive[shape.parent].sum()))
         rows = None if level.rows is None else np.append(level.rows[:-1][stays], level.rows[-1])  # the rest are empty
         levels.append(replace(level, tokens=level.tokens[stays], children=children, rows=rows))
     return Counts(counts.shapes, tuple(levels), counts.vocabulary_size)

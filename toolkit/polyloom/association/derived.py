@@ -11,15 +11,17 @@ Chen and Goodman, "An empirical study of smoothing techniques for language model
 A skip template has one discount D = n₁ / (n₁ + 2 n₂) (Ney, Essen and Kneser, 1994) and falls back to p_1.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from polyloom.association.counts import Counts, Shape, owners, rows_of
+from polyloom.association.counts import Array, Counts, Shape, owners, rows_of
 from polyloom.documents import Ids
 from polyloom.model import Floats
 from polyloom_kernels.count import count, pack
 from polyloom_kernels.mixture import Level, Store, packed
+from polyloom_kernels.mixture.store import Recorder
 
 FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])  # where counts of counts are too odd to go by: those of KenLM
 ONE_FALLBACK = 0.75  # the discount of a template where nothing was seen once, or twice
@@ -27,14 +29,33 @@ ONE_FALLBACK = 0.75  # the discount of a template where nothing was seen once, o
 
 def derived(counts: Counts) -> Store:
     """Everything that is not a raw count, from the raw counts; laid on tapes for the kernels."""
-    levels, size = list(counts.levels), counts.vocabulary_size
-    order = sum(shape.chained for shape in counts.shapes)
-    for n in range(order - 1):
-        levels[n] = replace(levels[n], taken=continuation_counts(levels[n], levels[n + 1], size))
-    asked = [(shape, level) for shape, level in zip(counts.shapes, levels, strict=True) if shape.asked]
-    discounts = np.array([_discounts(shape, taken_of(level)) for shape, level in asked])
+    levels = with_continuations(counts)
+    tallies = [tally(taken_of(level)) for shape, level in zip(counts.shapes, levels, strict=True) if shape.asked]
+    return laid(counts.shapes, levels, tallies, counts.vocabulary_size)
+
+
+def laid(
+    shapes: Sequence[Shape],
+    levels: Sequence[Level],
+    tallies: Sequence[Ids],
+    size: int,
+    tape: Callable[[type[np.generic]], Recorder] | None = None,
+) -> Store:
+    """Levels with their continuation counts on tapes; `tallies` are the counts of counts of each table."""
+    asked = [shape for shape in shapes if shape.asked]
+    discounts = np.array([_discounts(shape, found) for shape, found in zip(asked, tallies, strict=True)])
+    order = sum(shape.chained for shape in shapes)
     unigram = _unigram(levels[0], discounts[0], size)
-    return packed(levels, [shape.parent for shape in counts.shapes], discounts, unigram, order)
+    return packed(levels, [shape.parent for shape in shapes], discounts, unigram, order, tape)
+
+
+def with_continuations(counts: Counts, first: int = 0) -> list[Level]:
+    """The levels, those of the chain from `first` on with continuation counts, all but the longest."""
+    levels = list(counts.levels)
+    for n in range(first, sum(shape.chained for shape in counts.shapes) - 1):
+        found = continuation_counts(levels[n], levels[n + 1], counts.vocabulary_size)
+        levels[n] = replace(levels[n], taken=found)
+    return levels
 
 
 def taken_of(level: Level) -> Ids:
@@ -59,7 +80,21 @@ def modified(counts: Ids) -> Floats:
     A small text can make an estimate negative; then, too, that discount falls back.  With all of them positive every
     row leaves something for the order below, so that no token is impossible.
     """
-    once, twice, thrice, four = np.bincount(np.minimum(counts, 5), minlength=6)[1:5].tolist()
+    return _modified(tally(counts))
+
+
+def absolute(counts: Ids) -> Floats:
+    """One discount for every count, as float64 (4,)."""
+    return _absolute(tally(counts))
+
+
+def tally(counts: Array) -> Ids:
+    """How many counts are 0, 1, 2, 3, 4, and 5 or more; int64 (6,)."""
+    return np.bincount(np.minimum(counts, 5), minlength=6)
+
+
+def _modified(tally: Ids) -> Floats:
+    once, twice, thrice, four = tally[1:5].tolist()
     if not (once and twice and thrice and four):
         return FALLBACK
     y = once / (once + 2 * twice)
@@ -67,15 +102,14 @@ def modified(counts: Ids) -> Floats:
     return np.where(found > 0, found, FALLBACK)
 
 
-def absolute(counts: Ids) -> Floats:
-    """One discount for every count, as float64 (4,)."""
-    once, twice = np.bincount(np.minimum(counts, 3), minlength=4)[1:3].tolist()
+def _absolute(tally: Ids) -> Floats:
+    once, twice = tally[1:3].tolist()
     discount = once / (once + 2 * twice) if once and twice else ONE_FALLBACK
     return np.array([0.0, discount, discount, discount])
 
 
-def _discounts(shape: Shape, counts: Ids) -> Floats:
-    return modified(counts) if shape.chained else absolute(counts)
+def _discounts(shape: Shape, tally: Ids) -> Floats:
+    return _modified(tally) if shape.chained else _absolute(tally)
 
 
 def _unigram(root: Level, discounts: Floats, size: int) -> Floats:

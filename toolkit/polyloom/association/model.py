@@ -10,25 +10,29 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from polyloom.association.continuation import AssociationContinuation
 from polyloom.association.counts import Counts, Shape, shapes
 from polyloom.association.derived import derived
+from polyloom.association.description import Description, Direction, Edge, describe, edges
 from polyloom.association.gate import ENOUGH, FLOOR, Gate
+from polyloom.association.position import PositionModel
+from polyloom.association.pruning import pruned
 from polyloom.association.skip import Template, name, templates
 from polyloom.association.stored import memory_manifest, store_arrays, stored_memory, stored_store, stored_text
 from polyloom.association.text import Places, Text
 from polyloom.documents import Documents, Ids, encoded
 from polyloom.errors import FileError, InputError, VocabularyMismatch
-from polyloom.model import Arrays, Floats, LanguageModel, Manifest, Prompt, block_rows
+from polyloom.model import Arrays, Floats, LanguageModel, Manifest, Prompt, Token, block_rows
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom_kernels.history import Memory, judged, likely
 from polyloom_kernels.mixture import Panel, Store, Voice, chances, features
 
 HELD_OUT_SHARE = 20  # without held-out text, one document in so many fits the gate
+PLENTY = 65_536  # tokens fit the gate as well as more would
 LONGEST = 16  # tokens in an n-gram
 
 
@@ -42,6 +46,36 @@ class AssociationModel(LanguageModel):
     gate: Gate = field(repr=False)
     memory: Memory | None = None
     text: Text | None = field(default=None, repr=False)
+    pruned: bool = False  # whether counts are missing
+
+    @overload
+    @classmethod
+    def fit(
+        cls,
+        documents: Documents,
+        vocabulary: Vocabulary,
+        order: int = 5,
+        skips: bool | Sequence[Template] = True,
+        history: bool | Memory = True,
+        held_out: Documents | None = None,
+        scoring: Literal["mixture"] = "mixture",
+        keep_text: bool = False,
+        *,
+        prune: int = 1,
+        cap: int | None = None,
+    ) -> "AssociationModel": ...
+
+    @overload
+    @classmethod
+    def fit(
+        cls,
+        documents: Documents,
+        vocabulary: Vocabulary,
+        *,
+        scoring: Literal["position"],
+        held_out: Documents | None = None,
+        cap: int | None = None,
+    ) -> PositionModel: ...
 
     @classmethod
     def fit(
@@ -52,8 +86,12 @@ class AssociationModel(LanguageModel):
         skips: bool | Sequence[Template] = True,
         history: bool | Memory = True,
         held_out: Documents | None = None,
+        scoring: str = "mixture",
         keep_text: bool = False,
-    ) -> "AssociationModel":
+        *,
+        prune: int = 1,
+        cap: int | None = None,
+    ) -> "AssociationModel | PositionModel":
         """Count documents (str, or arrays of ids of `vocabulary`); their order never matters.
 
         `order` is the length of the longest n-gram; `skips` chooses the skip templates: the default ones, none, or
@@ -63,8 +101,20 @@ class AssociationModel(LanguageModel):
         then has nine tenths.
         `keep_text` keeps the tokens, so that `explain` can show training lines.
 
+        `prune` leaves out counts below it in contexts of two tokens and more, `cap` all but that many next tokens of a
+        context: smaller models, which do not merge.  `scoring="position"` gives a `PositionModel` instead, which adds
+        up what each token says alone; of the settings it takes `held_out` and `cap`.
+
         Raises InputError if there is nothing to count or an argument is out of range.
         """
+        if scoring == "position":
+            if (order, skips, history, keep_text, prune) != (5, True, True, False, 1):
+                raise InputError('With scoring="position" only held_out and cap can be set.')
+            return PositionModel.fit(documents, vocabulary, held_out=held_out, cap=64 if cap is None else cap)
+        if scoring != "mixture":
+            raise InputError(f'Unknown scoring {scoring!r}; known are "mixture" and "position".')
+        if prune < 1 or (cap is not None and cap < 1):
+            raise InputError(f"prune and cap must be at least 1, got {prune} and {cap}.")
         found, memory = templates(skips), _memory(history)
         if not isinstance(order, int) or not 1 <= order <= LONGEST:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"order must be from 1 to {LONGEST}, got {order}.")
@@ -74,12 +124,12 @@ class AssociationModel(LanguageModel):
         given, aside = (given, list(encoded(held_out, vocabulary))) if held_out is not None else _set_aside(given)
         counted = _counts(given, vocabulary, shapes(order, found))
         model = cls._of(vocabulary, counted, None, memory, Text.join(given) if keep_text else None)
-        model = model._fitted(aside)
+        model = model._smaller(prune, cap)._fitted(aside)
         if held_out is not None or not aside:
             return model
         whole = counted.plus(_counts(aside, vocabulary, counted.shapes))
         text = Text.join([*given, *aside]) if keep_text else None
-        return cls._of(vocabulary, whole, model.gate, memory, text)
+        return cls._of(vocabulary, whole, model.gate, memory, text)._smaller(prune, cap)
 
     @classmethod
     def _of(
@@ -89,6 +139,12 @@ class AssociationModel(LanguageModel):
         if gate is None:
             gate = Gate.unfitted(*_gate_shape(counts.shapes, memory))
         return cls(vocabulary, derived(counts), counts.shapes, gate, memory, text)
+
+    def _smaller(self, prune: int, cap: int | None) -> "AssociationModel":
+        """Without rare counts, and without the ends of long rows."""
+        if prune == 1 and cap is None:
+            return self
+        return replace(self, store=pruned(self.store, self.counts, prune, cap), pruned=True)
 
     def refit_gate(self, held_out: Documents) -> "AssociationModel":
         """The same counts under a gate fitted to these documents, which should not be among the counted ones.
@@ -120,13 +176,17 @@ class AssociationModel(LanguageModel):
 
     def resume(self, documents: Documents) -> "AssociationModel":
         """The model with more documents counted, as if they had been there from the start; its gate is stale."""
-        more = _counts(list(encoded(documents, self.vocabulary)), self.vocabulary, self.shapes)
-        text = None if self.text is None else self.text.plus(Text.join(list(encoded(documents, self.vocabulary))))
+        given = list(encoded(documents, self.vocabulary))
+        self._whole()
+        more = _counts(given, self.vocabulary, self.shapes)
+        text = None if self.text is None else self.text.plus(Text.join(given))
         return AssociationModel._of(self.vocabulary, self.counts.plus(more), self._stale, self.memory, text)
 
     def _combined(self, other: "AssociationModel", sign: int) -> "AssociationModel":
         if other.vocabulary != self.vocabulary:
             raise VocabularyMismatch(f"One model speaks {self.vocabulary!r}, the other {other.vocabulary!r}.")
+        self._whole()
+        other._whole()
         if other.shapes != self.shapes:
             raise InputError(f"Expected models of one shape, got {self._shape} and {other._shape}.")
         counts = self.counts.plus(other.counts) if sign > 0 else self.counts.minus(other.counts)
@@ -136,6 +196,10 @@ class AssociationModel(LanguageModel):
         text = self.text.plus(other.text) if both and self.text and other.text else None
         return AssociationModel._of(self.vocabulary, counts, self._stale, self.memory, text)
 
+    def _whole(self) -> None:
+        if self.pruned:
+            raise InputError("This model was pruned or capped, so counts are missing: fit it whole to merge or resume.")
+
     @property
     def _stale(self) -> Gate:
         return replace(self.gate, stale=True)
@@ -143,6 +207,19 @@ class AssociationModel(LanguageModel):
     @property
     def _shape(self) -> str:
         return ", ".join([f"order {self.order}", *self.components[1:]])
+
+    def describe(self) -> Description:
+        """What the model holds, table by table: `print(model.describe())`."""
+        return describe(self)
+
+    def edges(self, token: Token, k: int = 10, direction: Direction = "after") -> tuple[Edge, ...]:
+        """What tends to come some tokens after (or before) a token, the k strongest edges first.
+
+        An edge counts how often both stood that far apart, and its lift compares this with how often the other stands
+        anywhere; they are ranked by count × ln lift.  Only what was seen twice or more counts.  The distances are those
+        of tables with one offset.  Raises InputError for a token that the vocabulary lacks.
+        """
+        return edges(self, token, k, direction)
 
     @property
     def counts(self) -> Counts:
@@ -205,7 +282,7 @@ class AssociationModel(LanguageModel):
         seen, rows, alone = self.seen(ids), block_rows(self.vocabulary.size), np.ones(1)
         for start in range(0, len(ids), rows):
             places = range(start, min(start + rows, len(ids)))
-            block = [self.panel.dense(ids[:at], [np.ascontiguousarray(seen[:, at])], alone) for at in places]
+            block = [self.panel.dense(ids[:at], np.ascontiguousarray(seen[None, :, at]), alone) for at in places]
             yield np.log(np.stack(block))
 
     def log_likelihood(self, tokens: Prompt) -> Floats:
@@ -238,6 +315,7 @@ class AssociationModel(LanguageModel):
             "templates": [list(template) for template in self.skips],
             "history": memory_manifest(self.memory),
             "stale": self.gate.stale,
+            "pruned": self.pruned,
             "vocabulary": vocabulary,
         }
         arrays = {f"vocabulary.{name}": array for name, array in arrays.items()} | {"gate": self.gate.weights}
@@ -257,7 +335,8 @@ class AssociationModel(LanguageModel):
         levels, memory = shapes(order, found), stored_memory(manifest["history"])
         store = stored_store(arrays, levels, vocabulary.size)
         gate = Gate.stored(arrays, bool(manifest["stale"]), *_gate_shape(levels, memory))
-        return cls(vocabulary, store, levels, gate, memory, stored_text(arrays, vocabulary.size))
+        text = stored_text(arrays, vocabulary.size)
+        return cls(vocabulary, store, levels, gate, memory, text, bool(manifest["pruned"]))
 
     def __repr__(self) -> str:
         history = "" if self.memory is None else ", history"
@@ -270,6 +349,8 @@ class AssociationModel(LanguageModel):
 def _memory(history: bool | Memory) -> Memory | None:
     if isinstance(history, bool):
         return Memory() if history else None
+    if not isinstance(history, Memory):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+        raise InputError(f"history must be True, False or a Memory, got {history!r}.")
     return history
 
 
@@ -293,7 +374,11 @@ def _marks(vocabulary: Vocabulary) -> tuple[int | None, int]:
 
 def _set_aside(documents: list[Ids]) -> tuple[list[Ids], list[Ids]]:
     """Documents to count first, and those (about 5 %, chosen by a hash of their content) that fit the gate."""
-    chosen = [hashlib.sha256(document.tobytes()).digest()[0] * HELD_OUT_SHARE < 256 for document in documents]
-    kept = [document for document, aside in zip(documents, chosen, strict=True) if not aside]
-    aside = [document for document, aside in zip(documents, chosen, strict=True) if aside]
+    marks = [hashlib.sha256(document.tobytes()).digest() for document in documents]
+    few = sorted(mark for mark in marks if mark[0] * HELD_OUT_SHARE < 256)
+    size = dict(zip(marks, map(len, documents), strict=True))
+    reached = np.cumsum([size[mark] for mark in few])
+    chosen = set(few[: int(np.searchsorted(reached, PLENTY)) + 1])
+    kept = [document for document, mark in zip(documents, marks, strict=True) if mark not in chosen]
+    aside = [document for document, mark in zip(documents, marks, strict=True) if mark in chosen]
     return (kept, aside) if sum(map(len, kept)) and sum(map(len, aside)) >= ENOUGH else (documents, [])

@@ -29,14 +29,14 @@ class PositionContinuation(Continuation):
 
     def distribution(self) -> Floats:
         """Log-probabilities of the next token, float64 of shape (V,)."""
-        return self.model.spread(self._touched())[0]
+        return self.model.softmax.spread(self._touched())[0]
 
     def top(self, k: int = 10) -> Candidates:
         """The k likeliest next tokens: the best scores, and one normaliser."""
         if k < 1:
             raise InputError(f"k must be at least 1, got {k}.")
         best = recall(self.model.store, self.tokens, k)
-        return Candidates(best.tokens, best.scores / UNIT - self.model.log_normalisers(self._touched())[0])
+        return Candidates(best.tokens, best.scores / UNIT - self.model.softmax.log_normalisers(self._touched())[0])
 
     def _touched(self) -> Touched:
         return touched(self.model.store, self.tokens, self._length, self._length + 1)
@@ -63,5 +63,5 @@ class PositionContinuation(Continuation):
         return Term(name, (added or 0) / UNIT, detail)
 
     def _normaliser(self) -> Term:
-        value = -float(self.model.log_normalisers(self._touched())[0])
+        value = -float(self.model.softmax.log_normalisers(self._touched())[0])
         return Term("− ln Z", value, f"over all {self.model.vocabulary.size} words")

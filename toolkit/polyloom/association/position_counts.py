@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polyloom.association.text import Text
 from polyloom.documents import Ids
 from polyloom.errors import FileError, InputError
 from polyloom.files import Arrays
@@ -31,11 +32,9 @@ class PositionCounts:
     @classmethod
     def of(cls, documents: Sequence[Ids], vocabulary_size: int, window: int) -> "PositionCounts":
         """Count documents of ids below `vocabulary_size`."""
-        kept = [document for document in documents if len(document)] or [np.empty(0, np.int64)]
-        tokens = np.concatenate(kept)
-        starts = np.cumsum([0, *map(len, kept[:-1])], dtype=np.int64)
-        found = pairs(tokens, starts[: len(tokens)], vocabulary_size, window)
-        return cls(found, np.bincount(tokens, minlength=vocabulary_size))
+        text = Text.join(documents)
+        found = pairs(text.tokens, text.starts, vocabulary_size, window)
+        return cls(found, np.bincount(text.tokens, minlength=vocabulary_size))
 
     @property
     def size(self) -> int:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from polyloom.association.held_out import ENOUGH
 from polyloom.association.position_rows import PositionRows
 from polyloom.association.position_score import PositionScore, octaves
+from polyloom.association.text import Text
 from polyloom.documents import Ids
 from polyloom.model import Floats
 
 EXPONENTS = (0.0, 0.5, 1.0)
-ENOUGH = 200  # held-out tokens; on fewer, a fit would be noise and the defaults stay
 PLACES = 1024  # of the held-out text at most, evenly spread, are looked at
 PRIOR = 1.0  # how many places' worth of certainty the defaults have
 ROUNDS = 25
@@ -48,12 +49,11 @@ class _Places:
 
     @classmethod
     def of(cls, documents: Sequence[Ids], window: int) -> "_Places":
-        ordered = sorted((d for d in documents if len(d)), key=lambda tokens: tokens.tobytes())
-        text, lengths = np.concatenate(ordered), np.array([len(document) for document in ordered])
-        since = np.arange(len(text)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        at = np.unique(np.linspace(0, len(text) - 1, PLACES).astype(np.int64))[:, None]
+        text = Text.join(sorted(documents, key=lambda tokens: tokens.tobytes()))  # so that their order never matters
+        at = np.unique(np.linspace(0, len(text.tokens) - 1, PLACES).astype(np.int64))
+        since = at - text.starts[np.searchsorted(text.starts, at, "right") - 1]
         back = np.arange(1, window + 1)
-        return cls(np.where(back <= since[at], text[at - back], -1), text[at[:, 0]])
+        return cls(np.where(back <= since[:, None], text.tokens[at[:, None] - back], -1), text.tokens[at])
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ class _Sample:
         features = np.empty((len(lines), 2, columns))
         features[:, 0] = np.bincount(cells, weights, len(lines) * columns).reshape(-1, columns)
         features[:, 1] = np.bincount(cells, minlength=len(lines) * columns).reshape(-1, columns)
-        return cls._with(lines, features.reshape(len(lines), -1), unigram, places.target)
+        return cls._with(lines, features.reshape(len(lines), 2 * columns), unigram, places.target)
 
     @classmethod
     def _with(cls, lines: Ids, features: Floats, unigram: Floats, target: Ids) -> "_Sample":
@@ -108,13 +108,14 @@ class _Sample:
 
     def slope(self, p: Floats) -> tuple[Floats, Floats]:
         """Gradient and curvature (the negative Hessian) of the gain."""
-        columns = self.features.shape[1]
+        columns = int(self.features.shape[1])
         if not len(p):
             return np.zeros(columns), np.zeros((columns, columns))
         weighed = self.features * p[:, None]
         means: Floats = np.add.reduceat(weighed, self.starts)
         wanted: Floats = self.features[self.hit]
-        return wanted.sum(0) - means.sum(0), self.features.T @ weighed - means.T @ means
+        gradient: Floats = wanted.sum(0) - means.sum(0)
+        return gradient, self.features.T @ weighed - means.T @ means
 
 
 def _climb(sample: _Sample, default: Floats) -> tuple[float, Floats]:

@@ -63,6 +63,9 @@ def stored_store(arrays: Stored, shapes: Sequence[Shape], vocabulary_size: int) 
     table = 0
     for row, shape in zip(directory.tolist(), shapes, strict=True):
         table += _checked(row, shape, table, directory, {name: len(tape) for name, tape in found.items()})
+    discounts = found["reals"][: DISCOUNTS * tables].reshape(-1, DISCOUNTS)
+    if discounts[:, 0].any() or not ((discounts[:, 1:] > 0) & (discounts[:, 1:] < np.arange(1, DISCOUNTS))).all():
+        raise FileError("The array 'reals' holds a discount that is none: each must be above 0 and below its count.")
     unigram = found["reals"][DISCOUNTS * tables :][:vocabulary_size]
     if not (np.isfinite(unigram).all() and unigram.min() > 0 and abs(unigram.sum() - 1) < 1e-9):
         raise FileError("The array 'reals' holds no unigram distribution.")

@@ -20,7 +20,7 @@ PART = re.compile(r"(?P<name>[^=]+)=(?P<path>.+?)(?::(?P<weight>[^:\\/]*))?")
 
 def command(
     parts: Annotated[
-        list[str], typer.Argument(metavar="NAME=MODEL[:WEIGHT]...", help="Layers; a weight is 1 if left out.")
+        list[str], typer.Argument(metavar="NAME=MODEL[:WEIGHT]", help="Layers; a weight is 1 if left out.")
     ],
     output: Output,
     pool: Annotated[str, typer.Option(help="linear adds probabilities, log adds their logarithms.")] = "linear",

@@ -48,7 +48,14 @@ def ending(traceback: bool = False) -> Generator[None]:
         if traceback or type(error) is ValueError:
             raise
         _discard_output()
-        raise _ended(_said(error), INPUT) from error
+        raise _ended(one_line(error), INPUT) from error
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, and of which file."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror}."
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def epilog() -> str:
@@ -61,15 +68,11 @@ def _ended(line: str, code: int) -> typer.Exit:
     return typer.Exit(code)
 
 
-def _said(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror}."
-    return str(error) or type(error).__name__
-
-
 def _misused(error: Any) -> str:
     said = error.format_message()
-    stop = "" if said.endswith((".", "?", "!", ")")) else "."
+    stop = "" if said.endswith((".", "?", "!")) else "."
+    if "extra argument" in said:
+        stop = ". Put a text of several words in quotes."
     return f"{said}{stop}" + (f" See '{error.ctx.command_path} --help'." if error.ctx is not None else "")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 from numpy.typing import NDArray
 
+from polyloom.association.model import AssociationModel
 from polyloom.cli.models import opened
 from polyloom.cli.options import Json, ModelFile
 from polyloom.cli.output import columns, print_json
@@ -43,10 +44,13 @@ def command(
     tests = {"digest": identity(model)[1], "verified": check or None}
     table = [_row(name, array, digests[name]) for name, array in arrays.items()]
     described = {**file, **tests, **_described(manifest, loaded)}
+    holds = loaded.describe() if isinstance(loaded, AssociationModel) else None
     if as_json:
-        print_json({**described, "arrays": table})
+        print_json({**described, "holds": holds and holds.json(), "arrays": table})
     else:
         typer.echo("\n".join(_lines(described | {"arrays": len(table)})))
+        if holds is not None:
+            typer.echo(f"\n{holds}")
         if every:
             typer.echo("\n" + columns([("bytes", "type", "shape", "array"), *map(_cells, table)]))
 

@@ -1,5 +1,6 @@
 """Models and prompts of the command line: opened and read with errors that say what to do."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def prompt_text(given: str | None) -> str:
     piped = sys.stdin is not None and not sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]
     if given == "-" or (given is None and piped):
         return decoded("standard input", standard_input()).replace("\r\n", "\n").removesuffix("\n")
-    return given or ""
+    return decoded("the prompt", os.fsencode(given or ""))  # a terminal may send what is no text
 
 
 def unknown_words(model: LanguageModel, prompt: str) -> list[str]:

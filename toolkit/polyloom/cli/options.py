@@ -11,7 +11,7 @@ ModelFile: TypeAlias = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model that `train` or `compose` wrote.", show_default=False)
 ]
 TextFiles: TypeAlias = Annotated[
-    list[Path], typer.Argument(metavar="FILE...", help="UTF-8 text; `-` is standard input.", show_default=False)
+    list[Path], typer.Argument(metavar="FILE", help="UTF-8 text; `-` is standard input.", show_default=False)
 ]
 Prompt: TypeAlias = Annotated[
     str | None,

@@ -1,13 +1,15 @@
 """`polyloom train`: texts in, one association model out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 from polyloom.association.model import AssociationModel
+from polyloom.association.position import PositionModel
+from polyloom.association.presets import PRESETS
 from polyloom.cli.models import opened
 from polyloom.cli.options import Documents, Force, Json, Output, TextFiles
 from polyloom.cli.output import check_free, print_json, progress
@@ -29,7 +31,13 @@ def command(
     size: Annotated[
         int | None, typer.Option(min=3, help="At most so many words, the commonest; or exactly so many pieces.")
     ] = None,
-    order: Annotated[int, typer.Option(min=1, help="Tokens in the longest n-gram.")] = 5,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"{', '.join(PRESETS)}: settings that belong together.")
+    ] = None,
+    scoring: Annotated[
+        str, typer.Option(metavar="KIND", help="mixture, or position: what each token says alone, added up.")
+    ] = "mixture",
+    order: Annotated[int | None, typer.Option(min=1, help="Tokens in the longest n-gram; 5.")] = None,
     no_skips: Annotated[bool, typer.Option("--no-skips", help="Count n-grams only.")] = False,
     no_history: Annotated[
         bool, typer.Option("--no-history", help="Do not learn from the text while reading it.")
@@ -51,24 +59,41 @@ def command(
 
         polyloom train poems.txt -o poems.psam
         polyloom train sea/*.txt --vocabulary sentencepiece --size 4000 -o sea.psam
-        polyloom train law.txt --vocabulary sea.psam --held-out law-valid.txt -o law.psam
+        polyloom train law.txt --vocabulary sea.psam -o law.psam
+        polyloom train sea/*.txt --preset tiny -o tiny.psam
         zcat news.gz | polyloom train - --documents lines -o news.psam
     """
+    settings = _settings(preset, scoring, order, no_skips, no_history, keep_text)
     check_free(output, force, [*files, *(held_out or [])])
     texts, aside = Texts(files, documents), Texts(held_out, documents) if held_out else None
     pieces = _vocabulary(vocabulary, size, texts)
     with progress("counting", texts.size) as advance:
-        model = AssociationModel.fit(
+        fit = cast("Callable[..., AssociationModel | PositionModel]", AssociationModel.fit)
+        model = fit(
             ended(texts.documents(advance), pieces),
             pieces,
-            order=order,
-            skips=not no_skips,
-            history=not no_history,
             held_out=None if aside is None else list(ended(aside.documents(), pieces)),
-            keep_text=keep_text,
+            **settings,
         )
     model.save(output)
     _report(output, model, as_json)
+
+
+def _settings(
+    preset: str | None, scoring: str, order: int | None, no_skips: bool, no_history: bool, keep_text: bool
+) -> dict[str, Any]:
+    """What `AssociationModel.fit` is told: the preset, then what was asked for beside it."""
+    if preset is not None and preset not in PRESETS:
+        raise typer.BadParameter(f"no preset {preset!r}; there are {', '.join(PRESETS)}.", param_hint="--preset")
+    if scoring not in ("mixture", "position"):
+        raise typer.BadParameter(f"expected mixture or position, got {scoring!r}.", param_hint="--scoring")
+    asked: dict[str, Any] = {} if order is None else {"order": order}
+    asked |= {"skips": False} if no_skips else {}
+    asked |= {"history": False} if no_history else {}
+    asked |= {"keep_text": True} if keep_text else {}
+    if scoring == "position" and (asked or preset):
+        raise typer.BadParameter("position goes with no other setting but --held-out.", param_hint="--scoring")
+    return {**(PRESETS[preset] if preset else {}), **asked, **({"scoring": scoring} if scoring != "mixture" else {})}
 
 
 def _vocabulary(wanted: str, size: int | None, texts: Texts) -> Vocabulary:
@@ -95,7 +120,7 @@ def _learnt(kind: str, size: int | None, documents: Iterator[str]) -> Vocabulary
     return words if size is None or size >= words.size else WordVocabulary(words.pieces[:size])  # the commonest first
 
 
-def _report(path: Path, model: AssociationModel, as_json: bool) -> None:
+def _report(path: Path, model: AssociationModel | PositionModel, as_json: bool) -> None:
     vocabulary, size = model.vocabulary, path.stat().st_size
     if as_json:
         pieces = {"kind": vocabulary.kind, "size": vocabulary.size, "digest": vocabulary.digest}

@@ -11,6 +11,7 @@ and promise stands in `pool`; nothing here knows which of them it has.  A `Layer
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
@@ -80,7 +81,7 @@ class Layered(LanguageModel):
         """The model of each layer, the base first."""
         return {name: layer.model for name, layer in self.layers.items()}
 
-    @property
+    @cached_property
     def factors(self) -> Floats:
         """What multiplies each layer, float64 (K,): shares that sum to 1 in a linear pool, the weights in a log one."""
         return self.pooling.factors(list(self.weights.values()))
@@ -241,7 +242,7 @@ class LayeredContinuation(Continuation):
 
     def distribution(self) -> Floats:
         """Log-probabilities of the next token, float64 of shape (V,)."""
-        return self.model.pooling.mixed(distributions(self._voices()))
+        return self.model.pooling.distribution(self._voices())
 
     def top(self, k: int = 10) -> Candidates:
         """The k likeliest next tokens, fewer if the vocabulary is smaller."""

@@ -20,6 +20,7 @@ from typing import ClassVar, TypeVar, final
 
 import numpy as np
 
+from polyloom.association import together
 from polyloom.compose.exponents import pooled
 from polyloom.compose.fitting import Fit, blocks, fit_exponents, fit_shares
 from polyloom.documents import Ids
@@ -47,10 +48,13 @@ class Pool(ABC):
         if not any(weights.values()):
             raise InputError(f"All weights are zero ({', '.join(weights)}): raise at least one.")
 
-    @final
+    @abstractmethod
+    def distribution(self, voices: Voices[Continuation]) -> Floats:
+        """The log-probabilities of the mix where the layers stand, float64 (V,)."""
+
+    @abstractmethod
     def top(self, voices: Voices[Continuation], k: int) -> Candidates:
         """The k likeliest tokens where the layers stand."""
-        return best(self.mixed(distributions(voices)), k)
 
     @abstractmethod
     def factors(self, weights: Sequence[float]) -> Floats:
@@ -101,6 +105,16 @@ class Linear(Pool):
             found[lost] = np.logaddexp.reduce([math.log(share) + row[lost] for share, row in voices])
         return found
 
+    def distribution(self, voices: Voices[Continuation]) -> Floats:
+        """Association models are asked together."""
+        found = together.distribution(voices)
+        return self.mixed(distributions(voices)) if found is None else found
+
+    def top(self, voices: Voices[Continuation], k: int) -> Candidates:
+        """Association models are asked together, without reading most rows of the vocabulary."""
+        found = together.likeliest(voices, k)
+        return best(self.distribution(voices), k) if found is None else found
+
     def log_likelihood(self, voices: Voices[LanguageModel], ids: Ids) -> Floats:
         """Of the members' likelihoods alone, without reading the whole vocabulary."""
         return self.mixed([(share, model.log_likelihood(ids)) for share, model in voices])
@@ -133,6 +147,14 @@ class Log(Pool):
         """Σ_k w_k ln p_k − ln Z."""
         scores, normaliser = pooled(voices)
         return scores - normaliser[..., None]
+
+    def distribution(self, voices: Voices[Continuation]) -> Floats:
+        """Of those of the layers."""
+        return self.mixed(distributions(voices))
+
+    def top(self, voices: Voices[Continuation], k: int) -> Candidates:
+        """Of the whole distribution, which Z needs."""
+        return best(self.distribution(voices), k)
 
     def log_likelihood(self, voices: Voices[LanguageModel], ids: Ids) -> Floats:
         """Block by block over the whole vocabulary, which Z needs."""

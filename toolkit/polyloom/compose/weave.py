@@ -57,7 +57,8 @@ def weave(
     for name, texts in documents.items():
         started = time.perf_counter()
         aside[name], learned = (_encoded(part, vocabulary) for part in _split(texts, held_out))
-        model = AssociationModel.fit(learned, vocabulary, order=order, history=False, keep_text=True)  # a paragraph is too short to learn from
+        # Without history: a paragraph is too short to learn from.
+        model = AssociationModel.fit(learned, vocabulary, order=order, history=False, keep_text=True)
         layers[name] = Layer(model)
         report.line(name, len(texts), model, time.perf_counter() - started)
     (first, base), *others = layers.items()

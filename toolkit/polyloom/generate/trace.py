@@ -23,8 +23,9 @@ SHOWN = 40  # characters of a text that a generation shows of itself
 class Step:
     """One token: its log-probability at temperature 1, and who spoke for it.
 
-    `shares` sum to 1: the part of each term in the token's probability, or, in a mix that multiplies, the probability
-    that each layer which speaks for the token gives it alone, compared with the others (`Explanation.shares`).
+    `shares` sum to 1, or are all 0 where nothing speaks for it: the part of each term in the token's probability, or,
+    in a mix that multiplies, the probability that each layer which speaks for the token gives it alone, compared with
+    the others (`Explanation.shares`).
     `candidates` are the likeliest pieces at this step with their probabilities at temperature 1, best first.
     """
 

@@ -1,12 +1,10 @@
 # pyright: basic
 # numba's extension interface has no types.
-"""Ask the processor for a cache line before it is needed: `prefetch(array, index)` inside a compiled function.
-
-A hint only: it changes no result and never faults.
-"""
+"""What compiled functions need beyond numba: a cache line before it is read, and arrays by their address."""
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 READ, KEEP, DATA = 0, 3, 1  # arguments of llvm.prefetch: for reading, in all levels of the cache, data
@@ -14,7 +12,7 @@ READ, KEEP, DATA = 0, 3, 1  # arguments of llvm.prefetch: for reading, in all le
 
 @intrinsic
 def prefetch(typing_context, array, index):  # noqa: ARG001 - numba's calling convention
-    """Ask for the cache line of `array[index]`."""
+    """Ask for the cache line of `array[index]`: a hint, which changes no result and never faults."""
 
     def emit(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -26,3 +24,13 @@ def prefetch(typing_context, array, index):  # noqa: ARG001 - numba's calling co
         return context.get_dummy_value()
 
     return types.void(array, index), emit
+
+
+@intrinsic
+def pointer(typing_context, address):  # noqa: ARG001 - numba's calling convention
+    """A whole number as the address it is, for `numba.carray`; what lies there must outlive its use."""
+
+    def emit(context, builder, signature, arguments):  # noqa: ARG001
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(address), emit
