@@ -172,9 +172,12 @@ def spread(voice: Voice, tokens: Integers, seen: Integers) -> Floats:
     """p of every token after `tokens` under one voice, by definition, float64 (V,)."""
     memory, unigram = voice.memory, voice.store.unigram
     heard = None if memory is None else spoken(tokens, memory)
-    shares = opened(voice, seen[:, None], None if heard is None else remembered(heard)[:, None])[0]
+    known = reference.found_at(voice.store, seen[:, None])
+    told = np.empty((0, 1)) if heard is None else remembered(heard)[:, None]
+    given = reference.features(voice.store.order, known.totals, told)
+    shares = reference.opened(voice.gate, voice.floor, given)[0]
     skips = len(voice.store.tables) - voice.store.order
-    found = reference.spread(voice.store, seen[:, None], shares[: 1 + skips, None])[0]
+    found = reference.spread(voice.store, known, shares[: 1 + skips, None])[0]
     if memory is None or heard is None:
         return found
     recent = recalled(heard.recent[0], heard.recent[1], heard.mass, memory.prior, unigram)
@@ -204,13 +207,6 @@ def echoed(row: tuple[Integers, Integers], discount: float, below: Floats) -> Fl
     found = discount * len(tokens) / total * below
     found[tokens] += (counts - discount) / total
     return found
-
-
-def opened(voice: Voice, seen: Integers, heard: Floats | None) -> Floats:
-    """The share of each component at each place, float64 (T, K)."""
-    totals = reference.totals(voice.store, seen)
-    told = np.empty((0, seen.shape[1])) if heard is None else heard
-    return reference.opened(voice.gate, voice.floor, reference.features(voice.store.order, totals, told))
 
 
 def _tapes(store: Store) -> tuple[Any, ...]:

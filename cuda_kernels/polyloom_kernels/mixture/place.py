@@ -152,7 +152,7 @@ def gather(
     for table in range(1, len(tables)):  # rows far apart in memory are fetched side by side
         row = directory[tables[table]]
         for line in range(2):
-            prefetch(pieces, min(row[NEXT] + lows[table] + 32 * line, len(pieces) - 1))
+            prefetch(pieces, min(row[NEXT] + lows[table] + 32 * line, len(pieces) - 1))  # pyright: ignore[reportCallIssue]
             prefetch(numbers, min(row[TAKEN] + lows[table] + 16 * line, len(numbers) - 1))
     opened(gate, floor, order, total, told, np.empty(len(gate)), shares)
     below, rest = 0.0, weight * shares[0]

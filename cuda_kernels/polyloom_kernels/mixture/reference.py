@@ -1,5 +1,7 @@
 """The definition of `mixture` in NumPy: every place at once, one level after the other."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from polyloom_kernels.mixture.store import (
@@ -58,18 +60,29 @@ def sums(store: Store, table: int, nodes: Integers) -> Sums:
     return Sums(totals, freed)
 
 
-def totals(store: Store, seen: Integers) -> Floats:
-    """How much the row of each table holds at each place, float64 (tables, T); none is given for the first."""
-    nodes = walk(store, seen)
-    found = np.zeros((len(store.tables), seen.shape[1]))
+class Found(NamedTuple):
+    """Of places: the node of each table's context, int64 (tables, T), and what its row adds up to, float64 alike.
+
+    The first table has no context, and nothing is added up for it.
+    """
+
+    nodes: Integers
+    totals: Floats
+    freed: Floats
+
+
+def found_at(store: Store, seen: Integers) -> Found:
+    """What the contexts of places lead to."""
+    nodes = walk(store, seen)[store.tables]
+    totals, freed = np.zeros(nodes.shape), np.zeros(nodes.shape)
     for table in range(1, len(store.tables)):
-        found[table] = sums(store, table, nodes[int(store.tables[table])]).totals
-    return found
+        totals[table], freed[table] = sums(store, table, nodes[table])
+    return Found(nodes, totals, freed)
 
 
-def left(of: Sums) -> Floats:
+def left(totals: Floats, freed: Floats) -> Floats:
     """The share of the mass that a row leaves to what lies below: all of it where there is no row."""
-    return np.where(of.totals > 0, of.freed / np.maximum(of.totals, 1.0), 1.0)
+    return np.where(totals > 0, freed / np.maximum(totals, 1.0), 1.0)
 
 
 def chances(store: Store, seen: Integers, targets: Integers) -> tuple[Floats, Floats]:
@@ -77,39 +90,31 @@ def chances(store: Store, seen: Integers, targets: Integers) -> tuple[Floats, Fl
 
     The first table has no context, and no total here.
     """
-    nodes = walk(store, seen)
-    parts = np.empty((1 + len(store.tables) - store.order, len(targets)))
-    totals = np.zeros((len(store.tables), len(targets)))
-    unigram = store.unigram[targets]
-    parts[:] = unigram
+    found = found_at(store, seen)
+    parts = np.tile(store.unigram[targets], (1 + len(store.tables) - store.order, 1))
     for table in range(1, len(store.tables)):
         level, component = int(store.tables[table]), max(0, table - store.order + 1)
-        row = sums(store, table, nodes[level])
-        totals[table] = row.totals
-        at = entries(store, level, nodes[level], targets)
+        at = entries(store, level, found.nodes[table], targets)
         count = np.where(at >= 0, store.taken(level)[at], 0) if store.entries(level) else np.zeros(len(at), np.int64)
         kept = count - store.discounts[table][np.minimum(count, 3)]
-        share = np.where(count > 0, kept / np.maximum(row.totals, 1.0), 0.0)
-        parts[component] = share + left(row) * parts[component]
-    return parts, totals
+        share = np.where(count > 0, kept / np.maximum(found.totals[table], 1.0), 0.0)
+        parts[component] = share + left(found.totals[table], found.freed[table]) * parts[component]
+    return parts, found.totals
 
 
-def spread(store: Store, seen: Integers, shares: Floats) -> Floats:
+def spread(store: Store, found: Found, shares: Floats) -> Floats:
     """Σ_k shares[k, t] · p_k(y) for every token y at each place, float64 (T, V)."""
-    nodes = walk(store, seen)
-    dense = np.zeros((seen.shape[1], store.vocabulary_size))
-    below = np.zeros(seen.shape[1])
-    rest = shares[0].copy()
+    dense = np.zeros((shares.shape[1], store.vocabulary_size))
+    below, rest = np.zeros(shares.shape[1]), shares[0].copy()
     for table in reversed(range(1, len(store.tables))):
-        level, component = int(store.tables[table]), max(0, table - store.order + 1)
-        row = sums(store, table, nodes[level])
+        component, totals = max(0, table - store.order + 1), found.totals[table]
         mass = shares[component] if component else rest
-        scale = np.where(row.totals > 0, mass / np.maximum(row.totals, 1.0), 0.0)
-        _scatter(store, table, nodes[level], scale, dense)
+        scale = np.where(totals > 0, mass / np.maximum(totals, 1.0), 0.0)
+        _scatter(store, table, found.nodes[table], scale, dense)
         if component:
-            below += mass * left(row)
+            below += mass * left(totals, found.freed[table])
         else:
-            rest = mass * left(row)
+            rest = mass * left(totals, found.freed[table])
     return dense + (below + rest)[:, None] * store.unigram
 
 

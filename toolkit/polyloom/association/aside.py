@@ -7,6 +7,9 @@ So the choice is the same in whatever order the documents come, and never more t
 
 import hashlib
 from bisect import insort
+from collections import Counter
+from collections.abc import Iterator
+from itertools import repeat
 
 from polyloom.association.gate import ENOUGH
 from polyloom.documents import Ids
@@ -19,37 +22,39 @@ class Aside:
     """Offer every document; what comes back is to be learned from, what is chosen at the end fits the gate first."""
 
     def __init__(self) -> None:
-        self._held: dict[bytes, list[Ids]] = {}
-        self._marks: list[bytes] = []  # of what is held, ascending
+        self._held = dict[bytes, Ids]()
+        self._times = Counter[bytes]()  # how often each that is held was offered
+        self._marks = list[bytes]()  # the same, ascending
         self._tokens = 0
 
-    def offer(self, document: Ids) -> list[Ids]:
+    def offer(self, document: Ids) -> Iterator[Ids]:
         """Documents that will not be chosen: this one, or others that it takes the place of, or none."""
         mark = hashlib.sha256(document.tobytes()).digest()
         if mark[0] * SHARE >= 256:
-            return [document]
+            yield document
+            return
         if mark not in self._held:
-            self._held[mark] = []
+            self._held[mark] = document.copy()  # the caller may use its array again
             insort(self._marks, mark)
-        self._held[mark].append(document if self._held[mark] else document.copy())
+        self._times[mark] += 1
         self._tokens += len(document)
-        return self._surplus()
+        while self._tokens - self._weight(self._marks[-1]) >= PLENTY:
+            yield from self._given_back(self._marks[-1])
 
     def chosen(self, learned: int) -> list[Ids]:
-        """What fits the gate after `learned` tokens: all that is held, or nothing if either would be too little."""
-        return self.held() if learned and self._tokens >= ENOUGH else []
+        """What fits the gate, after `learned` tokens were given back; nothing if either would be too little."""
+        enough = learned and self._tokens >= ENOUGH
+        return [document for mark in self._marks for document in [self._held[mark]] * self._times[mark]] * bool(enough)
 
-    def held(self) -> list[Ids]:
-        """The documents not yet given back."""
-        return [document for documents in self._held.values() for document in documents]
+    def rest(self) -> Iterator[Ids]:
+        """Give back all that is held."""
+        for mark in list(self._marks):
+            yield from self._given_back(mark)
 
-    def _surplus(self) -> list[Ids]:
-        found = list[Ids]()
-        while self._marks and self._tokens - self._weight(self._marks[-1]) >= PLENTY:
-            mark = self._marks.pop()
-            self._tokens -= self._weight(mark)
-            found += self._held.pop(mark)
-        return found
+    def _given_back(self, mark: bytes) -> Iterator[Ids]:
+        self._tokens -= self._weight(mark)
+        self._marks.remove(mark)
+        return repeat(self._held.pop(mark), self._times.pop(mark))
 
     def _weight(self, mark: bytes) -> int:
-        return sum(map(len, self._held[mark]))
+        return len(self._held[mark]) * self._times[mark]

@@ -39,7 +39,7 @@ def _settings(name: str, book: Split) -> Iterator[Row]:
     model = fit()
     ready(lambda: (model.log_likelihood(book.judged[:1000]), model.begin(book.judged[:100]).top(10)))
     logs, some = model.log_likelihood(book.judged), book.judged[:SHORT]
-    speed = len(book.learned) / best(fit, repeats=2)
+    speed = len(book.learned) / best(fit, repeats=1)
     judged = best(lambda: model.log_likelihood(some), time.process_time)
     steps = running(model.begin(book.judged[:PROMPT]), book.judged[PROMPT : PROMPT + STEPS])
     yield _row(name, "perplexity", book, float(np.exp(-logs.mean())), "perplexity")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from polyloom.association.counts import Array, Shape, rows_of
-from polyloom.association.derived import tally, taken_of
+from polyloom.association.derived import taken_of, tally
 from polyloom.association.spool import PARTS, Spool
 from polyloom.documents import Ids
 from polyloom_kernels.mixture.store import Level, piece_type

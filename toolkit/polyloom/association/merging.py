@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from polyloom.association.counts import Counts, rows_of
-from polyloom.association.derived import laid, tally, taken_of, with_continuations
+from polyloom.association.derived import laid, taken_of, tally, with_continuations
 from polyloom.association.growing import Growing
 from polyloom.association.spool import Spool, forgotten, spilled
 from polyloom.documents import Ids
@@ -38,10 +38,15 @@ class Span(NamedTuple):
     entries: Ids  # none in a level that does not count
 
 
-def stored(runs: Sequence[Counts], room: int) -> Store:
-    """The store of all runs together, in temporary files; a range takes about `room` bytes of the runs."""
+def stored(runs: list[Counts], room: int) -> Store:
+    """The store of all runs together, in temporary files; a range takes about `room` bytes of the runs.
+
+    The list is emptied, so that what it alone held does not take up the disk while the store is written.
+    """
+    shapes, size = runs[0].shapes, runs[0].vocabulary_size
     levels, tallies = _merged(runs, room)
-    return laid(runs[0].shapes, levels, tallies, runs[0].vocabulary_size, Spool)
+    runs.clear()
+    return laid(shapes, levels, tallies, size, Spool)
 
 
 def combined(runs: Sequence[Counts], room: int) -> Counts:
@@ -128,7 +133,8 @@ def _cuts(runs: Sequence[Counts], room: int) -> Ids:
         forgotten(run)
     ends, cuts = np.append(0, np.cumsum(sizes)), [0]
     while cuts[-1] < len(sizes):
-        cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, ends[cuts[-1]] + room, side="right")) - 1))
+        most = int(ends[cuts[-1]]) + room
+        cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, most, side="right")) - 1))
     return np.array(cuts)
 
 

@@ -80,6 +80,11 @@ def spilled(counts: Counts) -> Counts:
     return Counts(counts.shapes, tuple(levels), counts.vocabulary_size)
 
 
+def nbytes(counts: Counts) -> int:
+    """How many bytes these counts take."""
+    return sum(part.nbytes for level in counts.levels for _, _, part in _parts(level))
+
+
 def forget(array: Array) -> None:
     """Give the memory back that was mapped for reading an array of a file; of any other array, nothing."""
     base: Any = array

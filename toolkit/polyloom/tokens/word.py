@@ -103,20 +103,27 @@ class WordVocabulary(Vocabulary):
 
     @classmethod
     def _from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        content = stored(arrays, "words", np.uint8).tobytes()
-        ends = stored(arrays, "word_ends", np.int64).tolist()
-        starts = [0, *ends[:-1]]
+        content, ends = stored(arrays, "words", np.uint8), stored(arrays, "word_ends", np.int64)
+        ascending = len(ends) and ends[0] > 0 and bool((np.diff(ends) > 0).all()) and ends[-1] == len(content)
+        first = (content & 0xC0) != 0x80  # of a character; all bytes are decoded at once, which is soon done
+        if not ascending or not first[ends[:-1]].all():
+            raise VocabularyError("The word list cannot be read: its ends do not part it into words.")
         try:
-            return cls(content[start:end].decode("utf-8") for start, end in zip(starts, ends, strict=False))
+            text = content.tobytes().decode("utf-8")
         except ValueError as error:
             raise VocabularyError(f"The word list cannot be read: {error}") from error
+        places: list[int] = np.cumsum(first)[ends - 1].tolist()
+        return cls([text[start:end] for start, end in zip([0, *places[:-1]], places, strict=True)])
 
 
 def _checked_words(words: object) -> tuple[str, ...]:
     if isinstance(words, str):
         raise InputError("Expected a list of words, got one string. To list the words of a text: train([text]).")
+    given = tuple(cast("Iterable[object]", words))
+    if _plainly_words(given):
+        return cast("tuple[str, ...]", given)
     seen: dict[str, int] = {}
-    for position, word in enumerate(cast("Iterable[object]", words)):
+    for position, word in enumerate(given):
         if not isinstance(word, str) or not word:
             raise VocabularyError(f"Word {position} is {word!r}; each word must be a str that is not empty.")
         if word in seen:
@@ -125,6 +132,17 @@ def _checked_words(words: object) -> tuple[str, ...]:
     if not seen:
         raise VocabularyError("The list of words is empty.")
     return tuple(seen)
+
+
+def _plainly_words(given: tuple[object, ...]) -> bool:
+    """Whether nothing is wrong with a list, seen at a glance: opening a large vocabulary takes no longer than it must."""
+    if not given or {type(word) for word in given} != {str} or "" in given or len(set(given)) < len(given):
+        return False
+    try:
+        "".join(cast("tuple[str, ...]", given)).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _typeset(tokens: Iterable[str]) -> str:

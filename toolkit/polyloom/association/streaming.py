@@ -1,0 +1,115 @@
+"""Counting in one pass with bounded memory: documents are read once, counted in chunks, and let go.
+
+    documents → chunks of as many tokens as memory allows → a run of counts each → one store (`merging`)
+
+While all runs fit in memory they stay there; then they move to temporary files (`spool`), from where they are merged.
+A document longer than a chunk goes on in the next one, which sees the end of it as its context.  The store is that of
+counting everything at once, bit for bit, however the documents are cut and in whatever order they come.
+"""
+
+from collections.abc import Iterable
+from functools import reduce
+from typing import Self
+
+import numpy as np
+
+from polyloom.association.counts import Counts, Shape
+from polyloom.association.derived import derived
+from polyloom.association.merging import combined, stored
+from polyloom.association.spool import nbytes, spilled
+from polyloom.association.text import Places, Text
+from polyloom.documents import Ids
+from polyloom.errors import InputError
+from polyloom.tokens.vocabulary import Vocabulary
+from polyloom_kernels.mixture import Store
+
+MEMORY = 2**30  # bytes for counting, by default
+TOKEN = 256  # bytes that counting takes for each token of a chunk, about
+FAN = 16  # runs of a size that become one: each keeps two files open
+
+
+class Counting:
+    """Add documents, then ask for the store; `memory` is how many bytes to work with, about.
+
+    `given` are counts to start from.  After its `with` block only the stores that were asked for are left.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, shapes: tuple[Shape, ...], memory: int = MEMORY, given: Counts | None = None
+    ) -> None:
+        if memory < 1:
+            raise InputError(f"memory must be a number of bytes above 0, got {memory}.")
+        self.tokens = 0  # that were added
+        self._marks, self._shapes, self._memory = (vocabulary.sentence_end, vocabulary.size), shapes, memory
+        self._reach = max(max(shape.path, default=0) for shape in shapes)
+        self._buffer = np.empty(self._reach + max(1, memory // TOKEN), np.int64)
+        self._starts, self._context, self._filled = list[int](), 0, 0
+        self._held: list[Counts] = []  # runs in memory
+        self._laid: list[list[Counts]] = []  # runs on disk, those that were merged n times in the n-th list
+        self._whole = [] if given is None else [given]  # what a store holds already
+
+    def add(self, document: Ids) -> None:
+        """Count one document more; it is copied."""
+        self.tokens += len(document)
+        self._starts += [self._filled] * bool(len(document))
+        done = 0
+        while done < len(document):
+            part = document[done : done + len(self._buffer) - self._filled]
+            self._buffer[self._filled : self._filled + len(part)] = part
+            self._filled, done = self._filled + len(part), done + len(part)
+            if self._filled == len(self._buffer):
+                self._count()
+                if done < len(document):
+                    self._go_on(document[max(0, done - self._reach) : done])
+
+    def add_all(self, documents: Iterable[Ids]) -> None:
+        """Count some more."""
+        for document in documents:
+            self.add(document)
+
+    def store(self) -> Store:
+        """The store of all that was added so far."""
+        self._count()
+        runs = [*self._whole, *self._held, *(run for runs in self._laid for run in runs)]
+        small = not self._laid and sum(map(nbytes, runs)) <= self._memory // 2
+        self._held, self._laid, self._whole = [], [], []
+        found = derived(reduce(Counts.plus, runs)) if small else stored(runs, self._memory // 32)
+        self._whole = [Counts.held(found, self._shapes)]
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._held, self._laid, self._whole, self._buffer = [], [], [], self._buffer[:0]
+
+    def _go_on(self, context: Ids) -> None:
+        """Start a chunk with the rest of a document, of which `context` was counted before."""
+        self._buffer[: len(context)] = context
+        self._starts, self._context, self._filled = [0], len(context), len(context)
+
+    def _count(self) -> None:
+        """Count the chunk, if there is one, and start an empty one."""
+        if self._filled > self._context:
+            self._make_room((self._filled - self._context) * TOKEN // 2)
+            text = Text(self._buffer[: self._filled], np.array(self._starts, np.int64))
+            places = Places.of(text, *self._marks)[self._context : self._filled]
+            self._held.append(Counts.of(places, text.tokens[self._context :], self._shapes))
+        self._starts, self._context, self._filled = [], 0, 0
+
+    def _make_room(self, size: int) -> None:
+        """Move the runs in memory to disk if `size` bytes more would be too many."""
+        if not self._held or sum(map(nbytes, self._held)) + size <= self._memory // 2:
+            return
+        while self._held:
+            self._lay(spilled(self._held[0]), 0)
+            del self._held[0]
+
+    def _lay(self, run: Counts, times: int) -> None:
+        if times == len(self._laid):
+            self._laid.append([])
+        self._laid[times].append(run)
+        if len(self._laid[times]) == FAN:
+            merged = combined(self._laid[times], self._memory // 32)
+            self._laid[times] = []
+            self._lay(merged, times + 1)
