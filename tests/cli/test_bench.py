@@ -5,7 +5,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.plug import plug
-from polyloom.association.bench import rows
 from polyloom.cli.main import app
 
 BENCH = """
@@ -75,9 +74,3 @@ def test_a_folder_that_is_missing_is_refused_before_anything_is_measured(tmp_pat
 def test_traceback_shows_where_a_group_fails() -> None:
     done = CliRunner().invoke(app, ["--traceback", "bench", "bad"])
     assert isinstance(done.exception.__cause__ if done.exception else None, RuntimeError)
-
-
-def test_the_association_group_measures_three_things() -> None:
-    found = list(rows(None))
-    assert [row.unit for row in found] == ["tokens/s", "µs/token", "µs"]
-    assert all(row.value and row.value > 0 and row.ratio is None and row.reason for row in found)

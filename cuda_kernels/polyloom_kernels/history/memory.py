@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_ORDERS = 8  # compiled code marks the orders of a token in one byte
+LONGEST = 255  # tokens of an order
 MOST_BUCKETS = 1024
 LARGEST = 2**31 - 1
 
@@ -32,6 +33,8 @@ class Memory:
             raise ValueError(f"Orders, bucket and buckets must be whole numbers from 1 to {LARGEST:,}, got {self}.")
         if not 1 <= len(self.orders) <= MOST_ORDERS or list(self.orders) != sorted(set(self.orders)):
             raise ValueError(f"Expected 1 to {MOST_ORDERS} orders, ascending, got {self.orders}.")
+        if self.orders[-1] > LONGEST:
+            raise ValueError(f"Expected orders of at most {LONGEST} tokens, got {self.orders}.")
         if self.buckets > MOST_BUCKETS:
             raise ValueError(f"Expected at most {MOST_BUCKETS} buckets, got {self.buckets}.")
         real = [self.half_life, self.prior, self.discount]

@@ -35,6 +35,8 @@ def judged(tokens: Integers, memory: Memory) -> Remembered:
     counts, totals, kinds = (np.zeros((len(memory.orders), size), np.int64) for _ in range(3))
     agree, length = np.zeros(size, np.int64), 0
     for n, order in enumerate(memory.orders):
+        if order >= size:  # and so are those that follow
+            break
         while length < order:  # the rank of the last `length` tokens of each place
             length += 1
             older = np.concatenate([np.full(min(length, size), -1), tokens[: max(0, size - length)]])
@@ -113,11 +115,11 @@ def _recent(tokens: Integers, memory: Memory) -> tuple[Floats, Floats]:
     """The weight of each token among the recent ones, and of them all, bucket after bucket."""
     size, kinds = len(tokens), int(tokens.max(initial=0)) + 1
     weight, mass = np.zeros(size), np.zeros(size)
-    older = np.zeros((memory.buckets - 1, kinds))  # the newest first
-    fades = memory.weights()
+    older = np.zeros((min(memory.buckets - 1, size // memory.bucket), kinds))  # the newest first
+    fades = memory.weights()[1 : 1 + len(older)]
     for start in range(0, size, memory.bucket):
         here = tokens[start : start + memory.bucket]
-        faded = fades[1:] @ older
+        faded = fades @ older
         weight[start : start + len(here)] = faded[here] + _before(here)
         mass[start : start + len(here)] = faded.sum() + np.arange(len(here))
         older[1:] = older[:-1]

@@ -106,6 +106,7 @@ WRONG: list[dict[str, Any]] = [
     {"orders": (True,)},
     {"orders": tuple(range(1, 10))},
     {"orders": (1, 10**30)},
+    {"orders": (1, 256)},
     {"bucket": 0},
     {"bucket": 2.5},
     {"bucket": 2**40},

@@ -7,7 +7,8 @@ import pytest
 from polyloom.association import bench_measure, bench_speed, bench_text
 from polyloom.compose import bench
 
-SMALL = {"NOVEL": 4000, "JUDGED": 800, "HELD_OUT": 400, "PROMPT": 50, "STEPS": 5, "FEW": 2} | {
+SMALL = {
+    **{"NOVEL": 4000, "JUDGED": 800, "HELD_OUT": 400, "PROMPT": 50, "STEPS": 5, "FEW": 2},
     **{"FITTED": 300, "FITTED_LOG": 20, "LOG_STEPS": 3},
 }
 

@@ -20,7 +20,7 @@ from polyloom.association.bench_text import Corpus
 from polyloom.association.model import AssociationModel
 from polyloom.cli.rows import Row
 
-PROMPT = "it is a truth that"
+QUESTION = "it is a truth that"
 OPENINGS = 5
 STREAM, PART = 50_000_000, 5_000_000  # tokens
 BAR = 2e9  # bytes of memory
@@ -45,7 +45,7 @@ def _file_rows(model: AssociationModel, file: Path) -> Iterator[Row]:
         "bytes a stored count", (size - words) / model.entries, "bytes", "value <= 16",
         f"{size / 1e6:.0f} MB with all derived tables, less the vocabulary, for {model.entries:,} counts",
     )  # fmt: skip
-    found = [_child("open", str(file), PROMPT) for _ in range(OPENINGS)]
+    found = [_child("open", str(file), QUESTION) for _ in range(OPENINGS)]
     seconds = [one["seconds"] for one in found if isinstance(one, dict)]
     failed = next((one for one in found if isinstance(one, str)), "")
     yield _row(

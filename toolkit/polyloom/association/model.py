@@ -6,14 +6,14 @@ Only integer counts are stored as such; discounts, continuation counts and the g
 of disjoint texts add (`a + b`), and what was added can be taken away again (`a - b`).
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 
+from polyloom.association.aside import Aside
 from polyloom.association.continuation import AssociationContinuation
 from polyloom.association.counts import Counts, Shape, shapes
 from polyloom.association.derived import derived
@@ -22,18 +22,20 @@ from polyloom.association.gate import ENOUGH, FLOOR, Gate
 from polyloom.association.position import PositionModel
 from polyloom.association.pruning import pruned
 from polyloom.association.skip import Template, name, templates
+from polyloom.association.spool import chances_frugally
 from polyloom.association.stored import memory_manifest, store_arrays, stored_memory, stored_store, stored_text
+from polyloom.association.streaming import MEMORY, Counting, read
 from polyloom.association.text import Places, Text
 from polyloom.documents import Documents, Ids, encoded
 from polyloom.errors import FileError, InputError, VocabularyMismatch
 from polyloom.model import Arrays, Floats, LanguageModel, Manifest, Prompt, Token, block_rows
+from polyloom.progress import Meter
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom_kernels.history import Memory, judged, likely
 from polyloom_kernels.mixture import Panel, Store, Voice, chances, features
 
-HELD_OUT_SHARE = 20  # without held-out text, one document in so many fits the gate
-PLENTY = 65_536  # tokens fit the gate as well as more would
 LONGEST = 16  # tokens in an n-gram
+Chances: TypeAlias = Callable[[Store, Ids, Ids], tuple[Floats, Floats]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,8 @@ class AssociationModel(LanguageModel):
         *,
         prune: int = 1,
         cap: int | None = None,
+        memory: int = MEMORY,
+        progress: bool | None = None,
     ) -> "AssociationModel": ...
 
     @overload
@@ -91,6 +95,8 @@ class AssociationModel(LanguageModel):
         *,
         prune: int = 1,
         cap: int | None = None,
+        memory: int = MEMORY,
+        progress: bool | None = None,
     ) -> "AssociationModel | PositionModel":
         """Count documents (str, or arrays of ids of `vocabulary`); their order never matters.
 
@@ -105,7 +111,12 @@ class AssociationModel(LanguageModel):
         context: smaller models, which do not merge.  `scoring="position"` gives a `PositionModel` instead, which adds
         up what each token says alone; of the settings it takes `held_out` and `cap`.
 
-        Raises InputError if there is nothing to count or an argument is out of range.
+        Documents are read once, one after the other; `memory` is about how many bytes counting takes.  More text than
+        fits is counted in parts, put together in temporary files (TMPDIR says where), and the model lies in such a file
+        then, until it is saved.  `progress` says on standard error how far it has come; by default it does so in a
+        notebook and in a terminal, when it takes longer than a second.
+
+        Raises InputError if there is nothing to count or an argument is out of range, OSError if the disk is full.
         """
         if scoring == "position":
             if (order, skips, history, keep_text, prune) != (5, True, True, False, 1):
@@ -115,21 +126,26 @@ class AssociationModel(LanguageModel):
             raise InputError(f'Unknown scoring {scoring!r}; known are "mixture" and "position".')
         if prune < 1 or (cap is not None and cap < 1):
             raise InputError(f"prune and cap must be at least 1, got {prune} and {cap}.")
-        found, memory = templates(skips), _memory(history)
+        found, remembered = templates(skips), _memory(history)
         if not isinstance(order, int) or not 1 <= order <= LONGEST:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"order must be from 1 to {LONGEST}, got {order}.")
-        given = list(encoded(documents, vocabulary))
-        if not sum(map(len, given)):
-            raise InputError(f"Expected documents with at least one token, got {len(given)} documents with none.")
-        given, aside = (given, list(encoded(held_out, vocabulary))) if held_out is not None else _set_aside(given)
-        counted = _counts(given, vocabulary, shapes(order, found))
-        model = cls._of(vocabulary, counted, None, memory, Text.join(given) if keep_text else None)
-        model = model._smaller(prune, cap)._fitted(aside)
-        if held_out is not None or not aside:
-            return model
-        whole = counted.plus(_counts(aside, vocabulary, counted.shapes))
-        text = Text.join([*given, *aside]) if keep_text else None
-        return cls._of(vocabulary, whole, model.gate, memory, text)._smaller(prune, cap)
+        levels, choice, kept = shapes(order, found), Aside(), list[Ids]() if keep_text else None
+        with Meter("tokens", progress) as meter, Counting(vocabulary, levels, memory) as counting:
+            given = encoded(documents, vocabulary)
+            number = read(given, counting, choice if held_out is None else None, kept, meter)
+            aside = choice.chosen(counting.tokens)
+            if not aside:
+                counting.add_all(choice.rest())
+            if not counting.tokens:
+                raise InputError(f"Expected documents with at least one token, got {number} documents with none.")
+            meter.say("putting the counts together")
+            gate = Gate.unfitted(*_gate_shape(levels, remembered))
+            model = cls(vocabulary, counting.store(), levels, gate, remembered)._smaller(prune, cap)
+            model = model._fitted(aside if held_out is None else list(encoded(held_out, vocabulary)))
+            if aside:
+                counting.add_all(aside)
+                model = replace(model, store=counting.store(), pruned=False)._smaller(prune, cap)
+        return model if kept is None else replace(model, text=Text.join(kept))
 
     @classmethod
     def _of(
@@ -160,7 +176,7 @@ class AssociationModel(LanguageModel):
         ordered = sorted((tokens for tokens in aside if len(tokens)), key=lambda tokens: tokens.tobytes())
         if sum(map(len, ordered)) < ENOUGH:
             return self
-        parts, known = zip(*(self._judged(tokens) for tokens in ordered), strict=True)
+        parts, known = zip(*(self._judged(tokens, chances_frugally) for tokens in ordered), strict=True)
         return replace(self, gate=self.gate.fit(np.concatenate(parts, axis=1), np.concatenate(known)))
 
     def __add__(self, other: object) -> "AssociationModel":
@@ -174,13 +190,22 @@ class AssociationModel(LanguageModel):
         """
         return self._combined(other, -1) if isinstance(other, AssociationModel) else NotImplemented
 
-    def resume(self, documents: Documents) -> "AssociationModel":
-        """The model with more documents counted, as if they had been there from the start; its gate is stale."""
-        given = list(encoded(documents, self.vocabulary))
+    def resume(self, documents: Documents, memory: int = MEMORY, progress: bool | None = None) -> "AssociationModel":
+        """The model with more documents counted, as if they had been there from the start; its gate is stale.
+
+        `memory` and `progress` are those of `fit`.
+        """
         self._whole()
-        more = _counts(given, self.vocabulary, self.shapes)
-        text = None if self.text is None else self.text.plus(Text.join(given))
-        return AssociationModel._of(self.vocabulary, self.counts.plus(more), self._stale, self.memory, text)
+        kept = None if self.text is None else list[Ids]()
+        with (
+            Meter("tokens", progress) as meter,
+            Counting(self.vocabulary, self.shapes, memory, self.counts) as counting,
+        ):
+            read(encoded(documents, self.vocabulary), counting, None, kept, meter)
+            meter.say("putting the counts together")
+            store = counting.store()
+        text = None if self.text is None else self.text.plus(Text.join(kept or []))
+        return replace(self, store=store, gate=self._stale, text=text)
 
     def _combined(self, other: "AssociationModel", sign: int) -> "AssociationModel":
         if other.vocabulary != self.vocabulary:
@@ -296,9 +321,9 @@ class AssociationModel(LanguageModel):
         looks = {look: places.look(*look) if look[1] else np.zeros(len(places), np.int64) for look in set(self.looks)}
         return np.stack([looks[look] for look in self.looks])
 
-    def _judged(self, ids: Ids) -> tuple[Floats, Floats]:
+    def _judged(self, ids: Ids, ask: Chances = chances) -> tuple[Floats, Floats]:
         """p of each token under each component, float64 (K, T), and what the gate goes by, float64 (T, F)."""
-        parts, totals = chances(self.store, self.seen(ids)[:, : len(ids)], ids)
+        parts, totals = ask(self.store, self.seen(ids)[:, : len(ids)], ids)
         if self.memory is None:
             return parts, features(self.order, totals, np.empty((0, len(ids))))
         heard = judged(ids, self.memory)
@@ -361,24 +386,6 @@ def _gate_shape(levels: Sequence[Shape], memory: Memory | None) -> tuple[int, in
     return 1 + 2 * (tables - 1 + told) + order, 1 + tables - order + told
 
 
-def _counts(documents: list[Ids], vocabulary: Vocabulary, levels: tuple[Shape, ...]) -> Counts:
-    text = Text.join(documents)
-    places = Places.of(text, *_marks(vocabulary))[: len(text.tokens)]
-    return Counts.of(places, text.tokens, levels)
-
-
 def _marks(vocabulary: Vocabulary) -> tuple[int | None, int]:
     """The token that ends a chain, and BEGIN."""
     return vocabulary.sentence_end, vocabulary.size
-
-
-def _set_aside(documents: list[Ids]) -> tuple[list[Ids], list[Ids]]:
-    """Documents to count first, and those (about 5 %, chosen by a hash of their content) that fit the gate."""
-    marks = [hashlib.sha256(document.tobytes()).digest() for document in documents]
-    few = sorted(mark for mark in marks if mark[0] * HELD_OUT_SHARE < 256)
-    size = dict(zip(marks, map(len, documents), strict=True))
-    reached = np.cumsum([size[mark] for mark in few])
-    chosen = set(few[: int(np.searchsorted(reached, PLENTY)) + 1])
-    kept = [document for document, mark in zip(documents, marks, strict=True) if mark not in chosen]
-    aside = [document for document, mark in zip(documents, marks, strict=True) if mark in chosen]
-    return (kept, aside) if sum(map(len, kept)) and sum(map(len, aside)) >= ENOUGH else (documents, [])

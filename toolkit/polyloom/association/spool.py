@@ -18,10 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyloom.association.counts import Counts
-from polyloom_kernels.mixture.store import Level, narrowed, piece_type
+from polyloom.documents import Ids
+from polyloom.model import Floats
+from polyloom_kernels.mixture import Level, Store, chances
+from polyloom_kernels.mixture.store import narrowed, piece_type
 
 Array = NDArray[Any]
 BLOCK = 2**22  # numbers that are written together
+PLACES = 256  # of a text whose contexts are looked up together
 PARTS = {  # of a level, and the tape that each lies on
     **{"tokens": "pieces", "next": "pieces"},
     **{"children": "numbers", "rows": "numbers", "counts": "numbers", "taken": "numbers"},
@@ -99,6 +103,18 @@ def forgotten(counts: Counts) -> None:
     for level in counts.levels:
         for _, _, part in _parts(level):
             forget(part)
+
+
+def chances_frugally(store: Store, seen: Ids, targets: Ids) -> tuple[Floats, Floats]:
+    """What `chances` gives, mapping only a little of the store at a time."""
+    found: list[tuple[Floats, Floats]] = []
+    for start in range(0, max(1, len(targets)), PLACES):
+        part = slice(start, start + PLACES)
+        found.append(chances(store, seen[:, part], targets[part]))
+        forget(store.pieces)
+        forget(store.numbers)
+    parts, totals = zip(*found, strict=True)
+    return np.concatenate(parts, axis=1), np.concatenate(totals, axis=1)
 
 
 def _parts(level: Level) -> Iterator[tuple[str, str, Array]]:

@@ -13,6 +13,7 @@ from typing import Self
 
 import numpy as np
 
+from polyloom.association.aside import Aside
 from polyloom.association.counts import Counts, Shape
 from polyloom.association.derived import derived
 from polyloom.association.merging import combined, stored
@@ -20,12 +21,29 @@ from polyloom.association.spool import nbytes, spilled
 from polyloom.association.text import Places, Text
 from polyloom.documents import Ids
 from polyloom.errors import InputError
+from polyloom.progress import Meter
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom_kernels.mixture import Store
 
 MEMORY = 2**30  # bytes for counting, by default
 TOKEN = 256  # bytes that counting takes for each token of a chunk, about
 FAN = 16  # runs of a size that become one: each keeps two files open
+LEAST = 2**22  # bytes of a range of the merge; smaller ones cost more than they save
+
+
+def read(
+    documents: Iterable[Ids], counting: "Counting", choice: Aside | None, kept: list[Ids] | None, meter: Meter
+) -> int:
+    """Count documents as they come, all but what `choice` chooses, and add copies to `kept`; how many there were."""
+    number = 0
+    for document in documents:
+        number += 1
+        meter.add(len(document))
+        if kept is not None:
+            kept.append(document.copy())
+        if len(document):
+            counting.add_all([document] if choice is None else choice.offer(document))
+    return number
 
 
 class Counting:
@@ -41,6 +59,7 @@ class Counting:
             raise InputError(f"memory must be a number of bytes above 0, got {memory}.")
         self.tokens = 0  # that were added
         self._marks, self._shapes, self._memory = (vocabulary.sentence_end, vocabulary.size), shapes, memory
+        self._room = max(LEAST, memory // 32)
         self._reach = max(max(shape.path, default=0) for shape in shapes)
         self._buffer = np.empty(self._reach + max(1, memory // TOKEN), np.int64)
         self._starts, self._context, self._filled = list[int](), 0, 0
@@ -73,7 +92,7 @@ class Counting:
         runs = [*self._whole, *self._held, *(run for runs in self._laid for run in runs)]
         small = not self._laid and sum(map(nbytes, runs)) <= self._memory // 2
         self._held, self._laid, self._whole = [], [], []
-        found = derived(reduce(Counts.plus, runs)) if small else stored(runs, self._memory // 32)
+        found = derived(reduce(Counts.plus, runs)) if small else stored(runs, self._room)
         self._whole = [Counts.held(found, self._shapes)]
         return found
 
@@ -110,6 +129,6 @@ class Counting:
             self._laid.append([])
         self._laid[times].append(run)
         if len(self._laid[times]) == FAN:
-            merged = combined(self._laid[times], self._memory // 32)
+            merged = combined(self._laid[times], self._room)
             self._laid[times] = []
             self._lay(merged, times + 1)

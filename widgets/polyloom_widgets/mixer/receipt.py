@@ -23,8 +23,8 @@ def receipt(place: LayeredContinuation, token: int, key: int) -> dict[str, Any]:
 
 
 def _layer(name: str, account: Explanation) -> dict[str, Any]:
-    counting = sorted((term for term in _leaves(account) if term.find is not None), key=lambda t: -abs(t.contribution))
-    shown = {id(term) for term in counting[:OPENED] if term.contribution and _kept(term)}
+    counting = sorted((leaf for leaf in _leaves(account, 1.0) if leaf[1].find is not None), key=lambda leaf: -leaf[0])
+    shown = {id(term) for size, term in counting[:OPENED] if size and _kept(term)}
     parts = account.terms if account.scale == "probability" else (_whole(account),)
     return {"name": name, "p": account.probability, "terms": [_term(term, 1.0, name, shown) for term in parts]}
 
@@ -59,10 +59,15 @@ def _lines(term: Term, source: str) -> list[dict[str, str]]:
     ]
 
 
-def _leaves(account: Explanation) -> list[Term]:
-    found: list[Term] = []
+def _leaves(account: Explanation, scale: float) -> list[tuple[float, Term]]:
+    """Every term that opens no further, with its size on the scale of the whole."""
+    found: list[tuple[float, Term]] = []
     for term in account.terms:
-        found += _leaves(term.child) if term.child is not None else [term]
+        size = scale * abs(term.contribution)
+        if term.child is None:
+            found.append((size, term))
+        else:
+            found += _leaves(term.child, size / abs(term.child.total) if term.child.total else 0.0)
     return found
 
 
