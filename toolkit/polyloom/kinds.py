@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polyloom.association.model import AssociationModel
-from polyloom.association.position import PositionModel
+from polyloom.association.position.model import PositionModel
 from polyloom.compose.layered import Layered
 from polyloom.errors import FileError, InputError
 from polyloom.files import DEEPEST, Arrays, read, referenced

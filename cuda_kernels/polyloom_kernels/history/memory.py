@@ -1,6 +1,5 @@
 """How a text is remembered: which orders, and how recent tokens fade."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,18 +13,18 @@ LARGEST = 2**31 - 1
 
 @dataclass(frozen=True)
 class Memory:
-    """The default halves the weight of a token every thousand tokens or so, and forgets it after some four thousand.
+    """The default halves the weight of a token every five hundred tokens, and forgets it after some four thousand.
 
     `prior` is how many tokens' weight the unigram has among the recent ones; `discount` is taken off every count.
     Raises ValueError for numbers with which a text cannot be remembered.
     """
 
-    orders: tuple[int, ...] = (1, 2, 4)
+    orders: tuple[int, ...] = (1, 2, 3, 4, 6)
     bucket: int = 256  # tokens
     buckets: int = 16
-    half_life: float = 1000.0  # tokens
+    half_life: float = 500.0  # tokens
     prior: float = 10.0
-    discount: float = 0.3
+    discount: float = 0.1
 
     def __post_init__(self) -> None:
         whole = [*self.orders, self.bucket, self.buckets]
@@ -38,10 +37,13 @@ class Memory:
         if self.buckets > MOST_BUCKETS:
             raise ValueError(f"Expected at most {MOST_BUCKETS} buckets, got {self.buckets}.")
         real = [self.half_life, self.prior, self.discount]
-        if any(type(number) not in (int, float) for number in real) or not all(map(math.isfinite, real)):
+        if any(type(number) not in (int, float) for number in real):
             raise ValueError(f"The half-life, the prior and the discount must be numbers, got {self}.")
-        if self.half_life <= 0 or self.prior <= 0 or not 0 < self.discount < 1:  # else a token might be impossible
-            raise ValueError(f"The half-life and the prior must be above 0, the discount between 0 and 1, got {self}.")
+        if not (0 < self.half_life <= LARGEST and 0 < self.prior <= LARGEST and 0 < self.discount < 1):
+            raise ValueError(
+                f"The half-life and the prior must be above 0 and at most {LARGEST:,}, the discount between 0 and 1 "
+                f"(or a token might be impossible), got {self}."
+            )
 
     @property
     def fade(self) -> float:

@@ -8,8 +8,8 @@ c are the counts in the row of the context, freed = Σ D(c); a context that was 
 below.  `Store` is how contexts and rows lie in memory and in a file.
 """
 
-from polyloom_kernels.mixture.operation import Panel, Voice, chances
-from polyloom_kernels.mixture.reference import entries, features, opened, sums, walk
+from polyloom_kernels.mixture.operation import Panel, Voice, chances, remembered
+from polyloom_kernels.mixture.reference import entries, sums, walk
 from polyloom_kernels.mixture.store import Level, Store, packed
 
 __all__ = [
@@ -19,9 +19,8 @@ __all__ = [
     "Voice",
     "chances",
     "entries",
-    "features",
-    "opened",
     "packed",
+    "remembered",
     "sums",
     "walk",
 ]

@@ -94,8 +94,8 @@ def measure(directory, tables, numbers, reals, nodes, lows, highs, totals, freed
 
 
 @njit(nogil=True, cache=True)
-def chances(directory, tables, pieces, numbers, reals, order, seen, targets, parts, totals):
-    """p of each target under each component, into parts (K, T), and the totals of each table, into (tables, T)."""
+def chances(directory, tables, pieces, numbers, reals, order, seen, targets, parts, known):
+    """p of each target under each component, into parts (K, T), and what is known, into (2 · tables, T)."""
     nodes, lows = np.empty(len(directory), np.int64), np.empty(len(tables), np.int64)
     highs, total, freed = np.empty_like(lows), np.empty(len(tables)), np.empty(len(tables))
     look = np.empty(len(directory), np.int64)
@@ -109,7 +109,8 @@ def chances(directory, tables, pieces, numbers, reals, order, seen, targets, par
         for component in range(len(parts)):
             parts[component, place] = unigram
         for table in range(1, len(tables)):
-            totals[table, place] = total[table]
+            known[table, place] = total[table]
+            known[len(tables) + table, place] = highs[table] - lows[table]
             if total[table] <= 0:
                 continue
             component = max(0, table - order + 1)

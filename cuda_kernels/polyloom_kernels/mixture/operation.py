@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from polyloom_kernels.gate import features, opened
 from polyloom_kernels.history.memory import Memory
 from polyloom_kernels.history.reference import Spoken, spoken
 from polyloom_kernels.jit import Backend, Compiled, frozen
@@ -23,19 +24,20 @@ SILENT = Memory(orders=(1,))  # what a voice without history hands to compiled c
 
 
 def chances(store: Store, seen: Integers, targets: Integers, backend: Backend = "auto") -> tuple[Floats, Floats]:
-    """p of each target under each component, float64 (K, T); the totals of each table, float64 (tables, T).
+    """p of each target under each component, float64 (K, T); what is known there, float64 (2 · tables, T).
 
     `seen` int64 (levels, T) is the token that each level looks at from each place, −1 where there is none.
-    Components are the chain, then each further table.  The first table has no context, and no total here.
+    Components are the chain, then each further table.  Known is how much the row of each table holds, then of how many
+    kinds; of the first table, which has no context, nothing is.
     """
     compiled = TEXT.chosen(backend, PART * len(targets) * len(store.tables))
     if compiled is None:
         return reference.chances(store, seen, targets)
     parts = np.empty((1 + len(store.tables) - store.order, len(targets)))
-    totals = np.zeros((len(store.tables), len(targets)))
+    known = np.zeros((2 * len(store.tables), len(targets)))
     given = frozen(np.ascontiguousarray(targets))
-    compiled.chances(*_tapes(store), np.ascontiguousarray(seen), given, parts, totals)
-    return parts, totals
+    compiled.chances(*_tapes(store), np.ascontiguousarray(seen), given, parts, known)
+    return parts, known
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,14 @@ class Voice:
     floor: float
     memory: Memory | None = None
     panels: dict["tuple[Voice, ...]", "Panel"] = field(default_factory=dict["tuple[Voice, ...]", "Panel"], repr=False)
+
+    def __post_init__(self) -> None:
+        """Compiled code writes as many features as there are contexts: a gate of another shape would not hold them."""
+        told = 0 if self.memory is None else 1 + len(self.memory.orders)
+        order, tables = self.store.order, len(self.store.tables)
+        shape = 1 + 4 * (tables - 1 + told) + order, 1 + tables - order + told
+        if self.gate.shape != shape:
+            raise ValueError(f"Expected a gate of shape {shape}, got {self.gate.shape}.")
 
     @cached_property
     def held(self) -> tuple[Any, ...]:
@@ -174,8 +184,8 @@ def spread(voice: Voice, tokens: Integers, seen: Integers) -> Floats:
     heard = None if memory is None else spoken(tokens, memory)
     known = reference.found_at(voice.store, seen[:, None])
     told = np.empty((0, 1)) if heard is None else remembered(heard)[:, None]
-    given = reference.features(voice.store.order, known.totals, told)
-    shares = reference.opened(voice.gate, voice.floor, given)[0]
+    given = features(voice.store.order, np.concatenate([known.totals, known.kinds]), told)
+    shares = opened(voice.gate, voice.floor, given)[0]
     skips = len(voice.store.tables) - voice.store.order
     found = reference.spread(voice.store, known, shares[: 1 + skips, None])[0]
     if memory is None or heard is None:
@@ -187,8 +197,9 @@ def spread(voice: Voice, tokens: Integers, seen: Integers) -> Floats:
 
 
 def remembered(heard: Spoken) -> Floats:
-    """How much the text so far has to go by: the mass of recent tokens, and the matches of each order."""
-    return np.array([heard.mass, *(float(counts.sum()) for _, counts in heard.rows)])
+    """How much the text so far has to go by, as `features` reads it: first the recent tokens, then each order."""
+    often = [heard.mass, *(float(counts.sum()) for _, counts in heard.rows)]
+    return np.array([*often, 0.0, *(float(len(counts)) for _, counts in heard.rows)])
 
 
 def recalled(tokens: Integers, weights: Floats, mass: float, prior: float, unigram: Floats) -> Floats:

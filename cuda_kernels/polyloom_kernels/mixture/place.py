@@ -15,20 +15,24 @@ from polyloom_kernels.mixture.store import COLUMNS, NEXT, TAKEN
 
 
 @njit(nogil=True, cache=True)
-def opened(gate, floor, order, totals, remembered, features, shares):
-    """The share of each component at one place: a softmax of a linear map of log counts, with a floor."""
+def opened(gate, floor, order, totals, lows, highs, told, features, shares):
+    """The share of each component at one place: a softmax of a linear map of what is known of its contexts."""
     features[:] = 0.0
     features[0] = 1.0
-    tables = len(totals)
-    contexts, depth = tables - 1 + len(remembered), 0
-    for table in range(1, tables):
-        features[table] = np.log1p(totals[table])
-        features[contexts + table] = totals[table] > 0
-        depth += table < order and totals[table] > 0
-    for n in range(len(remembered)):
-        features[tables + n] = np.log1p(remembered[n])
-        features[contexts + tables + n] = remembered[n] > 0
-    features[1 + 2 * contexts + depth] = 1.0
+    tables, heard = len(totals), len(told) // 2
+    contexts, depth = tables - 1 + heard, 0
+    for n in range(contexts):
+        if n < tables - 1:
+            often, kinds = totals[1 + n], np.float64(highs[1 + n] - lows[1 + n])
+            depth += 1 + n < order and often > 0
+        else:
+            often, kinds = told[n - tables + 1], told[heard + n - tables + 1]
+        if often > 0:
+            features[1 + n] = np.log1p(often)
+            features[1 + contexts + n] = 1.0
+            features[1 + 2 * contexts + n] = kinds / max(often, 1.0)
+            features[1 + 3 * contexts + n] = kinds == 1
+    features[1 + 4 * contexts + depth] = 1.0
     shares[:] = 0.0
     for f in range(len(features)):
         if features[f] != 0:
@@ -48,8 +52,8 @@ def remember(tokens, orders, memory, mark, matches, lengths, totals):
     """What the text so far holds of its own last tokens: how many matches there are.
 
     For each place whose token is the last one: what came next, into `matches`, and how far back the two agree, into
-    `lengths`.  Into `totals`: the weight of the recent tokens; for each order the number of matches; then of how many
-    kinds they are.
+    `lengths`.  Into `totals`: the weight of the recent tokens, and for each order the number of matches; then 0, and
+    for each order of how many kinds they are.
     """
     size, found, longest = len(tokens), 0, orders[-1]
     totals[:] = 0
@@ -70,7 +74,7 @@ def remember(tokens, orders, memory, mark, matches, lengths, totals):
                     totals[1 + n] += 1
                     if not mark[following] >> n & 1:
                         mark[following] |= 1 << n
-                        totals[1 + len(orders) + n] += 1
+                        totals[2 + len(orders) + n] += 1
     for n in range(found):
         mark[matches[n]] = 0
     return found
@@ -92,7 +96,7 @@ def recent_share(orders, memory, remembered, shares):
     """What the recent tokens speak for: their own share, and what the orders leave to them."""
     found = shares[0]
     for n in range(len(orders)):
-        total, kinds = remembered[1 + n], remembered[1 + len(orders) + n]
+        total, kinds = remembered[1 + n], remembered[2 + len(orders) + n]
         found += shares[1 + n] if total == 0 else shares[1 + n] / total * memory[4] * kinds
     return found
 
@@ -154,7 +158,7 @@ def gather(
         for line in range(2):
             prefetch(pieces, min(row[NEXT] + lows[table] + 32 * line, len(pieces) - 1))  # pyright: ignore[reportCallIssue]
             prefetch(numbers, min(row[TAKEN] + lows[table] + 16 * line, len(numbers) - 1))
-    opened(gate, floor, order, total, told, np.empty(len(gate)), shares)
+    opened(gate, floor, order, total, lows, highs, told, np.empty(len(gate)), shares)
     below, rest = 0.0, weight * shares[0]
     for table in range(len(tables) - 1, 0, -1):
         component = max(0, table - order + 1)
@@ -274,10 +278,10 @@ def ask(voices, floors, seen, weights, tokens, mark, matches, lengths, sums, tou
                 used = echo(tokens, orders, memory, mark, matches, lengths, found, told, said, sums, touched, used)
             known, orders = voice[17], carray(pointer(voice[15]), (voice[16],), np.int64)
             memory = carray(pointer(voice[17]), (5,), np.float64)
-            told, said = np.empty(1 + 2 * len(orders)), np.zeros(1 + len(orders))
+            told, said = np.empty(2 + 2 * len(orders)), np.zeros(1 + len(orders))
             found = remember(tokens, orders, memory, mark, matches, lengths, told)
         shares = np.empty(voice[14])
-        heard = told[: 1 + len(orders)] if voice[18] else told[:0]
+        heard = told if voice[18] else told[:0]
         if voice[6] == 2:
             below[n], used = gather(
                 directory, tables, carray(pointer(voice[4]), (voice[5],), np.uint16), numbers, reals, voice[11],

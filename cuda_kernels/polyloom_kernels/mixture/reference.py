@@ -61,23 +61,26 @@ def sums(store: Store, table: int, nodes: Integers) -> Sums:
 
 
 class Found(NamedTuple):
-    """Of places: the node of each table's context, int64 (tables, T), and what its row adds up to, float64 alike.
+    """Of places, all (tables, T): the node of each table's context int64, and of its row, float64, what it adds up to.
 
-    The first table has no context, and nothing is added up for it.
+    `kinds` is how many different tokens came next.  The first table has no context, and nothing is found for it.
     """
 
     nodes: Integers
     totals: Floats
     freed: Floats
+    kinds: Floats
 
 
 def found_at(store: Store, seen: Integers) -> Found:
     """What the contexts of places lead to."""
     nodes = walk(store, seen)[store.tables]
-    totals, freed = np.zeros(nodes.shape), np.zeros(nodes.shape)
+    totals, freed, kinds = (np.zeros(nodes.shape) for _ in range(3))
     for table in range(1, len(store.tables)):
         totals[table], freed[table] = sums(store, table, nodes[table])
-    return Found(nodes, totals, freed)
+        rows, known = store.rows(int(store.tables[table])).astype(np.int64), nodes[table] >= 0
+        kinds[table, known] = rows[nodes[table, known] + 1] - rows[nodes[table, known]]
+    return Found(nodes, totals, freed, kinds)
 
 
 def left(totals: Floats, freed: Floats) -> Floats:
@@ -86,9 +89,10 @@ def left(totals: Floats, freed: Floats) -> Floats:
 
 
 def chances(store: Store, seen: Integers, targets: Integers) -> tuple[Floats, Floats]:
-    """p of each target under each component, float64 (K, T); the totals of each table, float64 (tables, T).
+    """p of each target under each component, float64 (K, T); what is known there, float64 (2 · tables, T).
 
-    The first table has no context, and no total here.
+    Known is how much the row of each table holds, then of how many kinds; of the first table, which has no context,
+    nothing is.
     """
     found = found_at(store, seen)
     parts = np.tile(store.unigram[targets], (1 + len(store.tables) - store.order, 1))
@@ -99,7 +103,7 @@ def chances(store: Store, seen: Integers, targets: Integers) -> tuple[Floats, Fl
         kept = count - store.discounts[table][np.minimum(count, 3)]
         share = np.where(count > 0, kept / np.maximum(found.totals[table], 1.0), 0.0)
         parts[component] = share + left(found.totals[table], found.freed[table]) * parts[component]
-    return parts, found.totals
+    return parts, np.concatenate([found.totals, found.kinds])
 
 
 def spread(store: Store, found: Found, shares: Floats) -> Floats:
@@ -126,23 +130,3 @@ def _scatter(store: Store, table: int, nodes: Integers, scale: Floats, dense: Fl
         entry = slice(int(rows[nodes[place]]), int(rows[nodes[place] + 1]))
         count = counts[entry]
         dense[place, tokens[entry]] += scale[place] * (count - discounts[np.minimum(count, 3)])
-
-
-def features(order: int, totals: Floats, remembered: Floats) -> Floats:
-    """What a gate goes by, float64 (T, 1 + 2 contexts + order): nothing in it says which words they are.
-
-    1; ln(1 + how often) of the context of each table but the first (tables, T) and of what is remembered (H, T);
-    whether each was seen at all; and, one of `order`, how many of the chain's contexts were seen.
-    """
-    contexts = np.concatenate([totals[1:], remembered])
-    depth = np.count_nonzero(totals[1:order] > 0, axis=0)
-    seen, one = (contexts > 0).astype(np.float64), np.ones((1, totals.shape[1]))
-    reached = (depth == np.arange(order)[:, None]).astype(np.float64)
-    return np.concatenate([one, np.log1p(contexts), seen, reached]).T
-
-
-def opened(gate: Floats, floor: float, known: Floats) -> Floats:
-    """The share of each component, float64 (T, K), for features (T, F) and a gate (F, K): a softmax with a floor."""
-    score = known @ gate
-    shares = np.exp(score - score.max(1, keepdims=True))
-    return (1 - floor) * shares / shares.sum(1, keepdims=True) + floor / gate.shape[1]

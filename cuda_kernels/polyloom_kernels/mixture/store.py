@@ -154,6 +154,10 @@ class Recorder(Protocol):
         """Append; where it starts."""
         ...
 
+    def seen(self, part: Array) -> None:
+        """An array that is to be put, or was, has been read up to here."""
+        ...
+
     def whole(self) -> Array:
         """All of it."""
         ...
@@ -189,7 +193,8 @@ def packed(
         row[COUNTS] = row[TAKEN] = numbers.put(level.counts)
         if level.taken is not None:
             row[TAKEN] = numbers.put(level.taken)
-        long, sums = _long(level.rows, level.counts if level.taken is None else level.taken, discounts[table])
+        taken = level.counts if level.taken is None else level.taken
+        long, sums = _long(level.rows, taken, discounts[table], numbers)
         row[[TABLE, LONG, LONGS, SUMS]] = table, numbers.put(long), len(long), reals.put(np.concatenate(sums))
         table += 1
     return Store(directory, pieces.whole(), numbers.whole(), reals.whole(), size, order)
@@ -200,14 +205,16 @@ def piece_type(vocabulary_size: int) -> type[np.generic]:
     return np.uint16 if vocabulary_size < 2**16 - 1 else np.uint32
 
 
-def _long(rows: Array, counts: Array, discounts: Floats) -> tuple[Integers, Sums]:
-    """The nodes of the rows whose sums are kept, and these sums; looked at block by block."""
+def _long(rows: Array, counts: Array, discounts: Floats, tape: Recorder) -> tuple[Integers, Sums]:
+    """The nodes of the rows whose sums are kept, and these sums; looked at block by block, as `tape` is told."""
     nodes, found = list[Integers](), list[Sums]()
     for part in _blocks(rows):
         starts = rows[part.start : part.stop + 1].astype(np.int64)
         long = np.flatnonzero(np.diff(starts) > LONG_ROW)
         nodes.append(long + part.start)
         found.append(summed(starts - starts[0], counts[starts[0] : starts[-1]], discounts, long))
+        tape.seen(rows)
+        tape.seen(counts)
     totals, freed = (np.concatenate(sums) for sums in zip(*found, strict=True)) if found else (np.empty(0),) * 2
     return np.concatenate(nodes) if nodes else np.empty(0, np.int64), Sums(totals, freed)
 
@@ -244,6 +251,9 @@ class Tape:
         self.parts.append(narrowed(part, self.dtype))
         self.length += len(part)
         return self.length - len(part)
+
+    def seen(self, part: Array) -> None:
+        """Nothing: arrays in memory stay there."""
 
     def whole(self) -> Array:
         """All of it."""

@@ -36,6 +36,7 @@ def chances(text: list[int], token: int, unigram: float, memory: Memory) -> list
     return found
 
 
-def masses(text: list[int], memory: Memory) -> list[float]:
-    """How much it has to go by: the weight of the recent tokens, and the matches of each order."""
-    return [sum(recent(text, memory).values()), *(float(came_next(text, order).total()) for order in memory.orders)]
+def known(text: list[int], memory: Memory) -> list[tuple[float, int]]:
+    """What it has to go by: the weight of the recent tokens; of each order the matches, and of how many kinds."""
+    matches = [came_next(text, order) for order in memory.orders]
+    return [(sum(recent(text, memory).values()), 0), *((float(m.total()), len(m)) for m in matches)]

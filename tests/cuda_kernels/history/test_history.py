@@ -78,9 +78,9 @@ def test_chances_are_those_of_the_definition(text: list[int], memory: Memory, da
     np.testing.assert_allclose(found, expected, rtol=1e-11)
 
 
-def test_the_default_buckets_are_those_that_are_documented() -> None:
-    """A token weighs half after a thousand tokens or so, and nothing once sixteen buckets of 256 have begun since."""
-    memory = Memory()
+def test_a_token_fades_bucket_by_bucket_and_is_forgotten() -> None:
+    """It weighs half after a thousand tokens or so, and nothing once sixteen buckets of 256 have begun since."""
+    memory = Memory(bucket=256, buckets=16, half_life=1000.0)
     np.testing.assert_allclose(memory.weights(), 0.5 ** (np.arange(16) * 0.256))
     text = np.append(np.zeros(1, np.int64), np.ones(16 * 256, np.int64))
     weight = [spoken(text[:size], memory).recent for size in (1, 256, 1024, 15 * 256 + 255, 16 * 256)]
@@ -94,7 +94,7 @@ def test_of_nothing_there_is_nothing() -> None:
     heard = spoken(nothing, memory)
     assert (heard.mass, len(heard.recent[0])) == (0.0, 0)
     assert all(len(tokens) == len(counts) == 0 for tokens, counts in heard.rows)
-    assert likely(judged(nothing, memory), memory, np.empty(0)).shape == (4, 0)
+    assert likely(judged(nothing, memory), memory, np.empty(0)).shape == (1 + len(memory.orders), 0)
 
 
 WRONG: list[dict[str, Any]] = [

@@ -60,9 +60,10 @@ class Drawn:
             at = self.shapes[at].parent
         return self.rows[level].get(context, {})
 
-    def totals(self, seen: Sequence[int]) -> list[float]:
-        """Of every table but the first."""
-        return [float(sum(self.row(level, seen).values())) for level in self.tables[1:]]
+    def known(self, seen: Sequence[int]) -> list[tuple[float, int]]:
+        """Of every table but the first: how much its row holds, of how many kinds."""
+        rows = [self.row(level, seen) for level in self.tables[1:]]
+        return [(float(sum(row.values())), len(row)) for row in rows]
 
     def chances(self, seen: Sequence[int], token: int) -> list[float]:
         """p of a token under the chain, then under each further table."""
@@ -137,7 +138,7 @@ def voice_of(dice: Generator, some: Drawn, memory: Memory | None) -> Voice:
     """A voice under a random gate."""
     told = 0 if memory is None else 1 + len(memory.orders)
     tables, order = len(some.tables), some.store.order
-    shape = 1 + 2 * (tables - 1 + told) + order, 1 + tables - order + told
+    shape = 1 + 4 * (tables - 1 + told) + order, 1 + tables - order + told
     return Voice(some.store, dice.normal(0, 0.7, shape), FLOOR, memory)
 
 
@@ -145,13 +146,14 @@ def spoken(some: Drawn, voice: Voice, text: list[int], seen: list[int], token: i
     """p of a token after a text under a voice: the softmax of its gate over what its dictionaries say."""
     memory, order = voice.memory, some.store.order
     parts = some.chances(seen, token)
-    totals = some.totals(seen)
-    depth = sum(total > 0 for total in totals[: order - 1])
+    pairs = some.known(seen)
+    depth = sum(often > 0 for often, _ in pairs[: order - 1])
     if memory is not None:
         parts += history.chances(text, token, float(some.store.unigram[token]), memory)
-        totals += history.masses(text, memory)
-    known = [1.0, *map(math.log1p, totals), *(float(total > 0) for total in totals)]
-    known += [float(n == depth) for n in range(order)]
+        pairs += history.known(text, memory)
+    known = [1.0, *(math.log1p(often) for often, _ in pairs), *(float(often > 0) for often, _ in pairs)]
+    known += [kinds / max(often, 1.0) for often, kinds in pairs]
+    known += [*(float(kinds == 1) for _, kinds in pairs), *(float(n == depth) for n in range(order))]
     scores = np.array(known) @ voice.gate
     loud = np.exp(scores - scores.max())
     shares = (1 - voice.floor) * loud / loud.sum() + voice.floor / len(parts)

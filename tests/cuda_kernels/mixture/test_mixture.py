@@ -1,5 +1,6 @@
 """`mixture`: the reference is what dictionaries say, compiled code is the reference."""
 
+import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -88,11 +89,12 @@ questions = st.builds(
 def test_chances_are_those_of_dictionaries(some: Drawn, seed: int) -> None:
     dice = np.random.default_rng(seed)
     seen, targets = looks(dice, some, 12), dice.integers(0, some.store.vocabulary_size, 12)
-    parts, totals = chances(some.store, seen, targets, backend="reference")
+    parts, known = chances(some.store, seen, targets, backend="reference")
     for at, token in enumerate(targets.tolist()):
         look = seen[:, at].tolist()
         np.testing.assert_allclose(parts[:, at], some.chances(look, token), rtol=1e-12)
-        assert totals[:, at].tolist() == [0.0, *some.totals(look)]
+        often, kinds = zip(*some.known(look), strict=True) if len(some.tables) > 1 else ((), ())
+        assert known[:, at].tolist() == [0.0, *often, 0.0, *kinds]
 
 
 @ENOUGH
@@ -338,6 +340,15 @@ def test_numbers_that_do_not_fit_are_refused() -> None:
     with pytest.raises(OverflowError, match="The number 4294967296 needs more than 32 bits"):
         tape.put(np.array([2**32]))
     assert tape.whole().tolist() == [1, 2**32 - 1, 3]
+
+
+def test_a_gate_of_another_shape_is_refused() -> None:
+    """It would be read, and its features written, past their ends."""
+    for memory in MEMORIES[:2]:
+        right = question(6, [(2, ((1,),), memory, 1.0)], 3, 2).panel.voices[0]
+        for gate in (right.gate[:-1], right.gate[:, :-1], right.gate.T, right.gate.ravel()):
+            with pytest.raises(ValueError, match="Expected a gate of shape"):
+                dataclasses.replace(right, gate=gate)
 
 
 def test_an_unknown_back_end_is_named() -> None:

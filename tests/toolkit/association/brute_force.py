@@ -119,9 +119,9 @@ class KneserNey:
         share, left = self.rows[0][()].parts(y, self.discounts[0])
         return share + left / self.size
 
-    def totals(self, document: Sequence[int]) -> list[float]:
-        """How much came after the context of each order but the first."""
-        return [total(self._row(document, n)) for n in range(1, len(self.rows))]
+    def known(self, document: Sequence[int]) -> list[tuple[float, int]]:
+        """How much came after the context of each order but the first, and how many different tokens."""
+        return [known(self._row(document, n)) for n in range(1, len(self.rows))]
 
     def _row(self, document: Sequence[int], n: int) -> Row | None:
         chain = chains(document, self.end)[-1]
@@ -142,12 +142,12 @@ class Skip:
         share, left = row.parts(y, (self.discount,)) if row else (0.0, 1.0)
         return [share, left * self.below.unigram(y)]
 
-    def totals(self, document: Sequence[int]) -> list[float]:
-        return [total(self._row(document))]
+    def known(self, document: Sequence[int]) -> list[tuple[float, int]]:
+        return [known(self._row(document))]
 
     def _row(self, document: Sequence[int]) -> Row | None:
         return self.rows.get(seen(document, len(document), self.template))
 
 
-def total(row: Row | None) -> float:
-    return float(sum(row.counts.values())) if row else 0.0
+def known(row: Row | None) -> tuple[float, int]:
+    return (float(sum(row.counts.values())), len(row.counts)) if row else (0.0, 0)

@@ -18,11 +18,11 @@ from toolkit.association.brute_force import Counts, KneserNey, Skip, count_ngram
 
 
 class Part(Protocol):
-    """One component: what adds up to p(y | document), and how much it has to go by there."""
+    """One component: what adds up to p(y | document); and of its contexts how often they came, with how many tokens."""
 
     def terms(self, document: Sequence[int], y: int) -> list[float]: ...
 
-    def totals(self, document: Sequence[int]) -> list[float]: ...
+    def known(self, document: Sequence[int]) -> list[tuple[float, int]]: ...
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,9 @@ class Recent:
         heard = sum(worth for token, worth in weights if token == y)
         return [heard / mass, prior / mass * self.below.unigram(y)]
 
-    def totals(self, document: Sequence[int]) -> list[float]:
-        return [sum(worth for _, worth in self.weights(document))]
+    def known(self, document: Sequence[int]) -> list[tuple[float, int]]:
+        """Its weight; it has no context, so that there are no kinds of what came after it."""
+        return [(sum(worth for _, worth in self.weights(document)), 0)]
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ class Echo:
             discount * len(counts) / counts.total() * below,
         ]
 
-    def totals(self, document: Sequence[int]) -> list[float]:
-        return [float(self.counts(document).total())]
+    def known(self, document: Sequence[int]) -> list[tuple[float, int]]:
+        counts = self.counts(document)
+        return [(float(counts.total()), len(counts))]
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,19 @@ class Mixture:
         return [part.terms(document, y) for part in self.parts]
 
     def features(self, document: Sequence[int]) -> list[float]:
-        """1; ln(1 + how often) of every context; whether it was seen; how many of the chain's were, one of `order`."""
-        totals = [total for part in self.parts for total in part.totals(document)]
-        depth = sum(total > 0 for total in totals[: self.order - 1])
-        reached = [float(n == depth) for n in range(self.order)]
-        return [1.0, *map(math.log1p, totals), *(float(total > 0) for total in totals), *reached]
+        """1; of every context ln(1 + how often), whether it came, kinds / how often, whether there was one kind; and, one
+        of `order`, how many of the chain's contexts came.
+        """
+        known = [pair for part in self.parts for pair in part.known(document)]
+        depth = sum(often > 0 for often, _ in known[: self.order - 1])
+        return [
+            1.0,
+            *(math.log1p(often) for often, _ in known),
+            *(float(often > 0) for often, _ in known),
+            *(kinds / max(often, 1.0) for often, kinds in known),
+            *(float(kinds == 1) for _, kinds in known),
+            *(float(n == depth) for n in range(self.order)),
+        ]
 
     def shares(self, document: Sequence[int], weights: Sequence[Sequence[float]], floor: float) -> list[float]:
         """A softmax with a floor; `weights` has a row for each feature, a column for each component."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from polyloom import AssociationModel, InputError, Term, WordVocabulary
+from polyloom_kernels.history import Memory
 from toolkit.association import brute_force as brute
 
 LIMIT = 10**6
@@ -81,7 +82,7 @@ def test_a_term_that_counted_nothing_shows_nothing(sea: AssociationModel) -> Non
 
 def test_what_the_text_so_far_said_has_no_training_lines(sea: AssociationModel) -> None:
     """It shows itself: nothing was counted in training."""
-    for term in sea.explain("At night the tide and the moon and the", "moon").terms[-4:]:
+    for term in sea.explain("At night the tide and the moon and the", "moon").terms[-1 - len(sea.memory.orders) :]:
         assert term.child.total > 0
         assert all(leaf.evidence() == () for leaf in term.child.terms)
 
@@ -106,7 +107,9 @@ def test_the_whole_shows_the_lines_of_its_strongest_term(sea: AssociationModel) 
 
 
 def test_details_name_the_context_as_read() -> None:
-    model = AssociationModel.fit("a b c a b", WordVocabulary(list("abc")), order=3, skips=[(1, 3), (2,)])
+    model = AssociationModel.fit(
+        "a b c a b", WordVocabulary(list("abc")), order=3, skips=[(1, 3), (2,)], history=Memory((1, 2, 4))
+    )
     chain, two, one, *history = model.explain("a b", "c").terms
     assert [term.detail for term in chain.child.terms][:2] == [
         '1 of 1 times after "a b"',

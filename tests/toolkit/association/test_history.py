@@ -126,7 +126,7 @@ def test_any_orders_and_buckets(sea: AssociationModel) -> None:
         Memory(tuple(range(1, 9)), 1, 1),
         Memory((1, 100, 255), 2**31 - 1, 1024),
         Memory((3,), 1, 1024, half_life=1e-9),
-        Memory((3,), 5, 3, half_life=1e12, prior=1e-9, discount=1e-6),
+        Memory((3,), 5, 3, half_life=1e9, prior=1e-9, discount=1e-6),
     ):
         texts = np.split(sea.state()[1]["text.tokens"], sea.state()[1]["text.starts"][1:])
         model = loud(AssociationModel.fit(texts[:3], sea.vocabulary, order=2, skips=False, history=memory))

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 import polyloom
 from contract import LanguageModelContract
 from polyloom import ByteVocabulary, FileError, InputError, VocabularyMismatch, WordVocabulary
-from polyloom.association.position import PositionModel
-from polyloom.association.position_counts import PositionCounts
-from polyloom.association.position_rows import FALLBACK, PositionRows, idf_of, unigram_of
-from polyloom.association.position_score import PositionScore, octaves
+from polyloom.association.position.counts import PositionCounts
+from polyloom.association.position.model import PositionModel
+from polyloom.association.position.rows import FALLBACK, PositionRows, idf_of, unigram_of
+from polyloom.association.position.score import PositionScore, octaves
 from polyloom_kernels.recall import UNIT
 
 LETTERS = WordVocabulary(list("abcdef"))

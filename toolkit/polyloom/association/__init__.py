@@ -1,7 +1,7 @@
 """Association models: exact counts of what came after what, mixed into one distribution that explains itself."""
 
 from polyloom.association.model import AssociationModel
-from polyloom.association.position import PositionModel
+from polyloom.association.position.model import PositionModel
 from polyloom.association.presets import PRESETS
 
 __all__ = ["PRESETS", "AssociationModel", "PositionModel"]

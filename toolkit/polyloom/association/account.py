@@ -10,8 +10,9 @@ from polyloom.association.text import NOTHING
 from polyloom.documents import Ids
 from polyloom.explanation import Explanation, Finder, Passage, Term
 from polyloom.model import Floats
-from polyloom_kernels.history import Spoken, spoken
-from polyloom_kernels.mixture import entries, features, sums, walk
+from polyloom_kernels.gate import features
+from polyloom_kernels.history import spoken
+from polyloom_kernels.mixture import entries, remembered, sums, walk
 
 if TYPE_CHECKING:
     from polyloom.association.model import AssociationModel
@@ -37,13 +38,13 @@ class _Place:
         self.heard = None if model.memory is None else spoken(tokens, model.memory)
         self.unigram = float(model.store.unigram[token])
         rows = [self._row(table) for table in range(len(model.store.tables))]
-        self.entries, self.counts, self.totals, self.freed, self.taken = (list(x) for x in zip(*rows, strict=True))
+        self.counts, self.totals, self.freed, self.kinds = (list(column) for column in zip(*rows, strict=True))
 
     def shares(self) -> Floats:
         """The share of each component here, float64 (K,)."""
-        told = np.empty((0, 1)) if self.heard is None else _told(self.heard)[:, None]
-        totals = np.array([0.0, *self.totals[1:]])[:, None]
-        return self.model.gate.shares(features(self.store.order, totals, told))[0]
+        told = np.empty((0, 1)) if self.heard is None else remembered(self.heard)[:, None]
+        known = np.array([0.0, *self.totals[1:], 0.0, *self.kinds[1:]])[:, None]
+        return self.model.gate.shares(features(self.store.order, known, told))[0]
 
     def chain(self) -> Explanation:
         """One term for each order, the longest first, then the uniform floor."""
@@ -91,14 +92,16 @@ class _Place:
             found.append(self._whole(label, terms))
         return found
 
-    def _row(self, table: int) -> tuple[int, int, float, float, int]:
-        """Entry, count shown, total, freed mass and discounted count of the token in a table's row."""
+    def _row(self, table: int) -> tuple[int, float, float, int]:
+        """Of a table's row: the token's count, what all add up to, the freed mass, and how many kinds there are."""
         level = int(self.store.tables[table])
         node = self.nodes[level : level + 1]
         row = sums(self.store, table, node)
         entry = int(entries(self.store, level, node, np.array([self.token]))[0])
         count = int(self.store.taken(level)[entry]) if entry >= 0 else 0
-        return entry, count, float(row.totals[0]), float(row.freed[0]), count
+        rows = self.store.rows(level)
+        kinds = int(rows[node[0] + 1]) - int(rows[node[0]]) if node[0] >= 0 else 0
+        return count, float(row.totals[0]), float(row.freed[0]), kinds
 
     def _left(self, table: int) -> float:
         return self.freed[table] / self.totals[table] if self.totals[table] else 1.0
@@ -146,10 +149,6 @@ def _find(
     model: "AssociationModel", seen: dict[int, int], token: int, chained: bool, limit: int
 ) -> tuple[Passage, ...]:
     return passages(model.text, model.vocabulary, seen, token, chained, limit)
-
-
-def _told(heard: Spoken) -> Floats:
-    return np.array([heard.mass, *(float(counts.sum()) for _, counts in heard.rows)])
 
 
 def _of(token: int, tokens: Ids, amounts: Ids | Floats) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from polyloom.association.bench_measure import best, ready, running
 from polyloom.association.bench_text import PROMPT, STEPS, Split, novel
 from polyloom.association.model import AssociationModel
-from polyloom.association.position import PositionModel
+from polyloom.association.position.model import PositionModel
 from polyloom.association.presets import PRESETS
 from polyloom.cli.rows import Better, Row
 

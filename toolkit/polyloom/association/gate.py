@@ -2,8 +2,8 @@
 
     shares = (1 − floor) · softmax(features · weights) + floor / K
 
-Features: 1; ln(1 + how often) of every context, whether it was seen at all, and how deep the n-gram chain reaches
-(`features` of `polyloom_kernels.mixture`).  Such a gate does as well as one that reads words, and a few ten thousand
+Features: 1; of every context how often it was seen and with how many kinds of tokens; how deep the chain reaches
+(`features` of `polyloom_kernels.gate`).  Such a gate does as well as one that reads words, and a few ten thousand
 held-out tokens fit it (Chelba and Pereira, "Multinomial loss on held-out data for the sparse non-negative matrix
 language model", 2015).  Without a floor a component that held-out text never needed could not speak again.
 """
@@ -16,12 +16,13 @@ import numpy as np
 from polyloom.em import mixture_weights
 from polyloom.errors import FileError
 from polyloom.model import Arrays, Floats
-from polyloom_kernels.mixture import opened
+from polyloom_kernels.gate import opened
+from polyloom_kernels.gate import slope as gain
 
 FLOOR = 0.01  # of the mixture is spread evenly
 ENOUGH = 200  # tokens; on fewer, fitted shares would be noise and the n-gram chain keeps most of the mixture
 ALONE = 0.9  # its share then
-STEPS, BATCH, RATE = 1000, 512, 0.03  # of Adam; larger batches gain nothing, and wake a second thread of the BLAS
+STEPS, BATCH, RATE = 1000, 512, 0.03  # of Adam; larger batches gain nothing
 FIRST = 8192  # places are enough to choose the shares that Adam starts from
 DECAY = 0.9, 0.999  # Kingma and Ba, "Adam" (2015)
 PULL = 2.0  # towards shares that are the same everywhere, as strong as so many tokens' worth of squared weights
@@ -58,7 +59,10 @@ class Gate:
         some = np.log(parts[:, :: max(1, parts.shape[1] // FIRST)])
         start = Gate.constant(features.shape[1], (1 - FLOOR) * mixture_weights(some) + FLOOR / len(parts))
         scale = np.maximum(np.abs(features).max(0), 1e-9)
-        return Gate(_adam(start.weights * scale[:, None], parts.T, features / scale) / scale[:, None])
+        return Gate(
+            _adam(start.weights * scale[:, None], np.ascontiguousarray(parts.T), np.ascontiguousarray(features / scale))
+            / scale[:, None]
+        )
 
     def shares(self, features: Floats) -> Floats:
         """The share of each component, float64 (T, K), summing to 1."""
@@ -80,20 +84,12 @@ def _adam(weights: Floats, parts: Floats, features: Floats) -> Floats:
     start, mean, square = weights.copy(), np.zeros_like(weights), np.zeros_like(weights)
     pull = PULL / len(parts)
     for step, chosen in enumerate(_batches(len(parts)), 1):
-        slope = pull * (weights - start) - _slope(weights, parts[chosen], features[chosen])
+        slope = pull * (weights - start) - gain(weights, FLOOR, parts, features, chosen)
         mean = DECAY[0] * mean + (1 - DECAY[0]) * slope
         square = DECAY[1] * square + (1 - DECAY[1]) * slope**2
         size = RATE * (1 - (step - 1) / STEPS) / (1 - DECAY[0] ** step)
         weights = weights - size * mean / (np.sqrt(square / (1 - DECAY[1] ** step)) + 1e-8)
     return weights
-
-
-def _slope(weights: Floats, parts: Floats, features: Floats) -> Floats:
-    """Of the mean log-likelihood, with respect to the weights."""
-    shares = opened(weights, 0.0, features)
-    mixed = (1 - FLOOR) * shares + FLOOR / weights.shape[1]
-    pulled = (1 - FLOOR) * shares * parts / (mixed * parts).sum(1, keepdims=True)
-    return features.T @ (pulled - shares * pulled.sum(1, keepdims=True)) / len(parts)
 
 
 def _batches(size: int) -> Iterator[np.ndarray]:

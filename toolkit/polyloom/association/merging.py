@@ -23,7 +23,7 @@ import numpy as np
 from polyloom.association.counts import Counts, rows_of
 from polyloom.association.derived import laid, taken_of, tally, with_continuations
 from polyloom.association.growing import Growing
-from polyloom.association.spool import Spool, forgotten, spilled
+from polyloom.association.spool import Spool, forgotten, gathered, spilled
 from polyloom.documents import Ids
 from polyloom_kernels.mixture.store import Level, Store
 
@@ -96,8 +96,6 @@ def _pieces(runs: Sequence[Counts], room: int) -> Generator[Counts]:
     """All runs together, range by range; a few are being made while one is used."""
     cuts = _cuts(runs, room)
     spans = [_spans(run, cuts) for run in runs]
-    for run in runs:
-        forgotten(run)
 
     def made(n: int) -> Counts:
         return _sum([_piece(run, span, n) for run, span in zip(runs, spans, strict=True)])
@@ -130,7 +128,6 @@ def _cuts(runs: Sequence[Counts], room: int) -> Ids:
             sizes += BYTES * np.diff(span.nodes)
             if len(span.entries):
                 sizes += BYTES * np.diff(span.entries)
-        forgotten(run)
     ends, cuts = np.append(0, np.cumsum(sizes)), [0]
     while cuts[-1] < len(sizes):
         most = int(ends[cuts[-1]]) + room
@@ -147,8 +144,8 @@ def _spans(counts: Counts, cuts: Ids) -> list[Span]:
         elif counts.shapes[shape.parent].parent < 0:
             nodes = np.searchsorted(level.tokens, cuts)
         else:
-            nodes = level.children[found[shape.parent].nodes].astype(np.int64)
-        found.append(Span(nodes, nodes[:0] if level.rows is None else level.rows[nodes].astype(np.int64)))
+            nodes = gathered(level.children, found[shape.parent].nodes)
+        found.append(Span(nodes, nodes[:0] if level.rows is None else gathered(level.rows, nodes)))
     return found
 
 

@@ -6,10 +6,10 @@ Only integer counts are stored as such; discounts, continuation counts and the g
 of disjoint texts add (`a + b`), and what was added can be taken away again (`a - b`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from polyloom.association.counts import Counts, Shape, shapes
 from polyloom.association.derived import derived
 from polyloom.association.description import Description, Direction, Edge, describe, edges
 from polyloom.association.gate import ENOUGH, FLOOR, Gate
-from polyloom.association.position import PositionModel
+from polyloom.association.position.model import PositionModel
 from polyloom.association.pruning import pruned
 from polyloom.association.skip import Template, name, templates
 from polyloom.association.spool import chances_frugally
@@ -31,11 +31,11 @@ from polyloom.errors import FileError, InputError, VocabularyMismatch
 from polyloom.model import Arrays, Floats, LanguageModel, Manifest, Prompt, Token, block_rows
 from polyloom.progress import Meter
 from polyloom.tokens.vocabulary import Vocabulary
+from polyloom_kernels.gate import features
 from polyloom_kernels.history import Memory, judged, likely
-from polyloom_kernels.mixture import Panel, Store, Voice, chances, features
+from polyloom_kernels.mixture import Panel, Store, Voice, chances
 
 LONGEST = 16  # tokens in an n-gram
-Chances: TypeAlias = Callable[[Store, Ids, Ids], tuple[Floats, Floats]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +176,11 @@ class AssociationModel(LanguageModel):
         ordered = sorted((tokens for tokens in aside if len(tokens)), key=lambda tokens: tokens.tobytes())
         if sum(map(len, ordered)) < ENOUGH:
             return self
-        parts, known = zip(*(self._judged(tokens, chances_frugally) for tokens in ordered), strict=True)
+        seen = np.concatenate([self.seen(tokens)[:, : len(tokens)] for tokens in ordered], axis=1)
+        counted = chances_frugally(self.store, seen, np.concatenate(ordered))
+        ends = np.cumsum([len(tokens) for tokens in ordered])[:-1]
+        alone = zip(*(np.split(part, ends, axis=1) for part in counted), strict=True)
+        parts, known = zip(*map(self._heard, ordered, alone), strict=True)
         return replace(self, gate=self.gate.fit(np.concatenate(parts, axis=1), np.concatenate(known)))
 
     def __add__(self, other: object) -> "AssociationModel":
@@ -321,15 +325,19 @@ class AssociationModel(LanguageModel):
         looks = {look: places.look(*look) if look[1] else np.zeros(len(places), np.int64) for look in set(self.looks)}
         return np.stack([looks[look] for look in self.looks])
 
-    def _judged(self, ids: Ids, ask: Chances = chances) -> tuple[Floats, Floats]:
+    def _judged(self, ids: Ids) -> tuple[Floats, Floats]:
         """p of each token under each component, float64 (K, T), and what the gate goes by, float64 (T, F)."""
-        parts, totals = ask(self.store, self.seen(ids)[:, : len(ids)], ids)
+        return self._heard(ids, chances(self.store, self.seen(ids)[:, : len(ids)], ids))
+
+    def _heard(self, ids: Ids, counted: tuple[Floats, ...]) -> tuple[Floats, Floats]:
+        """The same with what the text so far says, after what the counts say."""
+        parts, known = counted
         if self.memory is None:
-            return parts, features(self.order, totals, np.empty((0, len(ids))))
+            return parts, features(self.order, known, np.empty((0, len(ids))))
         heard = judged(ids, self.memory)
         said = likely(heard, self.memory, self.store.unigram[ids])
-        told = np.concatenate([heard.mass[None], heard.totals.astype(np.float64)])
-        return np.concatenate([parts, said]), features(self.order, totals, told)
+        told = np.concatenate([heard.mass[None], heard.totals, np.zeros((1, len(ids))), heard.kinds])
+        return np.concatenate([parts, said]), features(self.order, known, told.astype(np.float64))
 
     def state(self) -> tuple[Manifest, Arrays]:
         """All that this model is: a JSON-able manifest and named arrays."""
@@ -383,7 +391,7 @@ def _gate_shape(levels: Sequence[Shape], memory: Memory | None) -> tuple[int, in
     """How many features a gate reads, and among how many components it chooses."""
     order, tables = sum(shape.chained for shape in levels), sum(shape.asked for shape in levels)
     told = 0 if memory is None else 1 + len(memory.orders)
-    return 1 + 2 * (tables - 1 + told) + order, 1 + tables - order + told
+    return 1 + 4 * (tables - 1 + told) + order, 1 + tables - order + told
 
 
 def _marks(vocabulary: Vocabulary) -> tuple[int | None, int]:

@@ -14,8 +14,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "balanced": {},  # the defaults
     "accurate": {
         "order": 6,
-        "skips": [(1, 2, 4), (1, 3), (1, 3, 4), (1, 4), (2,), (2, 3), (3,), (4,), (5,)],
-        "history": Memory(orders=(1, 2, 3, 4, 6)),
+        "skips": [(1,), (1, 2), (1, 2, 4), (1, 3), (1, 3, 4), (2,), (2, 3), (3,), (4,), (5,)],
+        "history": Memory(orders=(1, 2, 3, 4, 5, 6, 8)),
     },
-    "tiny": {"order": 3, "skips": [(2,)], "history": True, "prune": 2, "cap": 64},
+    "tiny": {"order": 3, "skips": [(2,)], "history": Memory(orders=(1, 2, 4)), "prune": 2, "cap": 64},
 }

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from polyloom.errors import InputError
 
 Template: TypeAlias = tuple[int, ...]
-TEMPLATES: tuple[Template, ...] = ((1, 3), (1, 3, 4), (2,), (2, 3), (3,), (4,))
+TEMPLATES: tuple[Template, ...] = ((1,), (1, 3), (1, 3, 4), (2,), (2, 3), (3,), (4,))
 FARTHEST = 255  # tokens back
 
 

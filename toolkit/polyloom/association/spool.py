@@ -25,7 +25,7 @@ from polyloom_kernels.mixture.store import narrowed, piece_type
 
 Array = NDArray[Any]
 BLOCK = 2**22  # numbers that are written together
-PLACES = 256  # of a text whose contexts are looked up together
+PLACES = 256  # that are looked up together: each maps some pages of every level
 PARTS = {  # of a level, and the tape that each lies on
     **{"tokens": "pieces", "next": "pieces"},
     **{"children": "numbers", "rows": "numbers", "counts": "numbers", "taken": "numbers"},
@@ -50,6 +50,10 @@ class Spool:
             forget(part)
         self.length += len(part)
         return self.length - len(part)
+
+    def seen(self, part: Array) -> None:
+        """Give back the memory of what was read."""
+        forget(part)
 
     def whole(self) -> Array:
         """All of it, mapped read-only; nothing can be put there any more."""
@@ -98,6 +102,15 @@ def forget(array: Array) -> None:
         base.madvise(mmap.MADV_DONTNEED)
 
 
+def gathered(numbers: Array, places: Ids) -> Ids:
+    """`numbers[places]` as int64, mapping little at a time."""
+    found = np.empty(len(places), np.int64)
+    for start in range(0, len(places), PLACES):
+        found[start : start + PLACES] = numbers[places[start : start + PLACES]]
+        forget(numbers)
+    return found
+
+
 def forgotten(counts: Counts) -> None:
     """`forget` every array of these counts."""
     for level in counts.levels:
@@ -106,15 +119,18 @@ def forgotten(counts: Counts) -> None:
 
 
 def chances_frugally(store: Store, seen: Ids, targets: Ids) -> tuple[Floats, Floats]:
-    """What `chances` gives, mapping only a little of the store at a time."""
-    found: list[tuple[Floats, Floats]] = []
-    for start in range(0, max(1, len(targets)), PLACES):
-        part = slice(start, start + PLACES)
-        found.append(chances(store, seen[:, part], targets[part]))
+    """What `chances` gives, mapping little of the store at a time: places that look at the same parts go together."""
+    order = np.lexsort(seen[::-1])  # by the nearest token, then the next
+    parts, totals = np.empty((0, len(targets))), np.empty((0, len(targets)))
+    for start in range(0, len(targets), PLACES):
+        places = order[start : start + PLACES]
+        found = chances(store, seen[:, places], targets[places])
+        if not start:
+            parts, totals = (np.empty((len(part), len(targets))) for part in found)
+        parts[:, places], totals[:, places] = found
         forget(store.pieces)
         forget(store.numbers)
-    parts, totals = zip(*found, strict=True)
-    return np.concatenate(parts, axis=1), np.concatenate(totals, axis=1)
+    return parts, totals
 
 
 def _parts(level: Level) -> Iterator[tuple[str, str, Array]]:

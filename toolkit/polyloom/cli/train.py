@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from polyloom.association.model import AssociationModel
-from polyloom.association.position import PositionModel
+from polyloom.association.position.model import PositionModel
 from polyloom.association.presets import PRESETS
 from polyloom.cli.models import opened
 from polyloom.cli.options import Documents, Force, Json, Output, TextFiles

@@ -13,7 +13,7 @@ from polyloom.model import Candidates, Continuation, Floats
 from polyloom_kernels.recall import UNIT, Touched, recall, touched
 
 if TYPE_CHECKING:
-    from polyloom.association.position import PositionModel
+    from polyloom.association.position.model import PositionModel
 
 SHOWN = 12  # tokens of context that an explanation repeats
 

@@ -2,8 +2,8 @@
 
     ln p(b | context) = bias(b) + Σ_d [ decay(d) · idf(a_d)^x · PMI(a_d, d, b) + consensus(d) ] − ln Z
 
-The sum runs over the rows (a_d, d), d = 1 … window, that list b; see `position_rows` for what they list and
-`position_score` for decay, exponent and consensus, which held-out text fits.  The bias is the log of the smoothed
+The sum runs over the rows (a_d, d), d = 1 … window, that list b; see `rows` for what they list and
+`score` for decay, exponent and consensus, which held-out text fits.  The bias is the log of the smoothed
 unigram.  Only integer counts are kept; the rows are derived from final counts, so the order of documents never matters,
 and rounded to int8 with one scale each, so that all sums are integers and equal bit for bit on every back end.  The
 distribution is normalised over all tokens; one that no row lists has its bias, so ln Z needs those alone that are.
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from polyloom.association.held_out import set_aside
-from polyloom.association.position_continuation import PositionContinuation
-from polyloom.association.position_counts import PositionCounts
-from polyloom.association.position_fit import fitted
-from polyloom.association.position_rows import PositionRows, idf_of, unigram_of
-from polyloom.association.position_score import PositionScore, packed
-from polyloom.association.position_softmax import PositionSoftmax
+from polyloom.association.position.continuation import PositionContinuation
+from polyloom.association.position.counts import PositionCounts
+from polyloom.association.position.fit import fitted
+from polyloom.association.position.rows import PositionRows, idf_of, unigram_of
+from polyloom.association.position.score import PositionScore, packed
+from polyloom.association.position.softmax import PositionSoftmax
 from polyloom.documents import Documents, Ids, encoded
 from polyloom.errors import InputError, VocabularyMismatch
 from polyloom.model import Arrays, Floats, LanguageModel, Manifest, Prompt, block_rows

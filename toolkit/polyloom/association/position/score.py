@@ -5,7 +5,7 @@
 
 a_d is the token d back, and the sum runs over the rows (a_d, d) that list b: the more of them, the more consensus.
 Decay and consensus have one value for each octave of distance (1, 2, 3–4, 5–8 …).  They hold the temperature too:
-smaller ones make a flatter distribution.  `position_fit` fits them, and x, on held-out text.
+smaller ones make a flatter distribution.  `fit` fits them, and x, on held-out text.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from polyloom.association.position_rows import PositionRows
+from polyloom.association.position.rows import PositionRows
 from polyloom.documents import Ids
 from polyloom.errors import FileError
 from polyloom.model import Arrays, Floats, Manifest

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from polyloom.association.held_out import ENOUGH
-from polyloom.association.position_rows import PositionRows
-from polyloom.association.position_score import PositionScore, octaves
+from polyloom.association.position.rows import PositionRows
+from polyloom.association.position.score import PositionScore, octaves
 from polyloom.association.text import Text
 from polyloom.documents import Ids
 from polyloom.model import Floats

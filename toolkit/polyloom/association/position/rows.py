@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from polyloom.association.position_counts import PositionCounts
+from polyloom.association.position.counts import PositionCounts
 from polyloom.documents import Ids
 from polyloom.model import Floats
 
