@@ -19,7 +19,6 @@ from polyloom.tokens import ByteVocabulary, SentencePieceVocabulary, Vocabulary,
 __version__ = "0.1.0"
 
 __all__ = [
-    "PRESETS",
     "AssociationModel",
     "ByteVocabulary",
     "Candidates",
@@ -32,6 +31,7 @@ __all__ = [
     "LanguageModel",
     "Layer",
     "Layered",
+    "PRESETS",
     "Passage",
     "PolyloomError",
     "PositionModel",

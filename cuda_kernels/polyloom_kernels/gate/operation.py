@@ -7,8 +7,7 @@ from polyloom_kernels.gate.reference import Floats, Integers
 from polyloom_kernels.jit import Backend, Compiled, frozen
 
 COMPILED = Compiled("polyloom_kernels.gate.cpu")
-SECONDS = 2e-3  # that the reference takes for one call, about
-CALLS = 500  # that are likely to follow
+AWAITED = float("inf")  # sums in another order, a fit would depend on when compiled code became ready: it waits
 
 
 def slope(
@@ -20,7 +19,7 @@ def slope(
     of their places, `places` int64 which of them.  All arrays are contiguous.  The BLAS, whose threads would get into
     each other's way on matrices so small, has no part in the compiled back end.
     """
-    compiled = COMPILED.chosen(backend, SECONDS * CALLS)
+    compiled = COMPILED.chosen(backend, AWAITED)
     if compiled is None:
         return reference.slope(gate, floor, parts, known, places)
     found = np.zeros(gate.shape)

@@ -114,8 +114,8 @@ class Mixture:
         return [part.terms(document, y) for part in self.parts]
 
     def features(self, document: Sequence[int]) -> list[float]:
-        """1; of every context ln(1 + how often), whether it came, kinds / how often, whether there was one kind; and, one
-        of `order`, how many of the chain's contexts came.
+        """1; of every context ln(1 + how often), whether it came, kinds / how often, whether of one kind; and, one of
+        `order`, how many of the chain's contexts came.
         """
         known = [pair for part in self.parts for pair in part.known(document)]
         depth = sum(often > 0 for often, _ in known[: self.order - 1])

@@ -246,12 +246,12 @@ def test_taking_a_share_out_takes_out_exactly_its_term(
     sea: AssociationModel, context: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the definition of the mixture, with one share set to nothing and the others left alone."""
-    continuation, token, opened = sea.begin(context), sea.token_id("tide"), operation.reference.opened
+    continuation, token, opened = sea.begin(context), sea.token_id("tide"), operation.opened
     explanation = continuation.explain(token)
     assert [term.name for term in explanation.terms] == list(sea.components)
     for k, term in enumerate(explanation.terms):
         others = np.arange(len(explanation.terms)) != k
-        monkeypatch.setattr(operation.reference, "opened", lambda *given, keep=others: opened(*given) * keep)
+        monkeypatch.setattr(operation, "opened", lambda *given, keep=others: opened(*given) * keep)
         dense = sea.panel.dense(continuation.tokens, [continuation.seen()], np.ones(1), backend="reference")
         assert explanation.total - dense[token] == pytest.approx(term.contribution, abs=1e-12)
         assert term.contribution > 0

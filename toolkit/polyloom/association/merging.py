@@ -23,11 +23,11 @@ import numpy as np
 from polyloom.association.counts import Counts, rows_of
 from polyloom.association.derived import laid, taken_of, tally, with_continuations
 from polyloom.association.growing import Growing
-from polyloom.association.spool import Spool, forgotten, gathered, spilled
+from polyloom.association.spool import Spool, gathered, read, spilled
 from polyloom.documents import Ids
 from polyloom_kernels.mixture.store import Level, Store
 
-WORKERS = 2  # ranges that are merged side by side
+WORKERS = 2  # ranges that are merged side by side; each takes some twenty times what it has on disk
 BYTES = 10  # of a node or an entry on disk, about
 
 
@@ -98,7 +98,7 @@ def _pieces(runs: Sequence[Counts], room: int) -> Generator[Counts]:
     spans = [_spans(run, cuts) for run in runs]
 
     def made(n: int) -> Counts:
-        return _sum([_piece(run, span, n) for run, span in zip(runs, spans, strict=True)])
+        return _sum([read(_piece(run, span, n)) for run, span in zip(runs, spans, strict=True)])
 
     waiting = deque[Future[Counts]]()
     with ThreadPoolExecutor(WORKERS) as threads:
@@ -106,8 +106,6 @@ def _pieces(runs: Sequence[Counts], room: int) -> Generator[Counts]:
             waiting.append(threads.submit(made, n))
             if len(waiting) > WORKERS:
                 yield waiting.popleft().result()
-                for run in runs:
-                    forgotten(run)
         while waiting:
             yield waiting.popleft().result()
 

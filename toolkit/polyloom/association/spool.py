@@ -8,7 +8,9 @@ moves them.
 What was mapped and read counts as memory of the process until it is given back: `forget` does so; the contents stay.
 """
 
+import ctypes
 import mmap
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -111,11 +113,23 @@ def gathered(numbers: Array, places: Ids) -> Ids:
     return found
 
 
-def forgotten(counts: Counts) -> None:
-    """`forget` every array of these counts."""
-    for level in counts.levels:
-        for _, _, part in _parts(level):
-            forget(part)
+def trim() -> None:
+    """Give memory that was freed back to the system, where the allocator would keep it for each thread (glibc)."""
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if give_back is not None:
+        give_back(0)
+
+
+def read(counts: Counts) -> Counts:
+    """The same counts in memory."""
+    levels = [replace(level, **{name: _read(part) for name, _, part in _parts(level)}) for level in counts.levels]
+    return Counts(counts.shapes, tuple(levels), counts.vocabulary_size)
+
+
+def _read(part: Array) -> Array:
+    found = part.copy()
+    forget(part)
+    return found
 
 
 def chances_frugally(store: Store, seen: Ids, targets: Ids) -> tuple[Floats, Floats]:

@@ -17,7 +17,7 @@ from polyloom.association.aside import Aside
 from polyloom.association.counts import Counts, Shape
 from polyloom.association.derived import derived
 from polyloom.association.merging import combined, stored
-from polyloom.association.spool import nbytes, spilled
+from polyloom.association.spool import nbytes, spilled, trim
 from polyloom.association.text import Places, Text
 from polyloom.documents import Ids
 from polyloom.errors import InputError
@@ -59,7 +59,7 @@ class Counting:
             raise InputError(f"memory must be a number of bytes above 0, got {memory}.")
         self.tokens = 0  # that were added
         self._marks, self._shapes, self._memory = (vocabulary.sentence_end, vocabulary.size), shapes, memory
-        self._room = max(LEAST, memory // 32)
+        self._room = max(LEAST, memory // 64)
         self._reach = max(max(shape.path, default=0) for shape in shapes)
         self._buffer = np.empty(self._reach + max(1, memory // TOKEN), np.int64)
         self._starts, self._context, self._filled = list[int](), 0, 0
@@ -89,8 +89,10 @@ class Counting:
     def store(self) -> Store:
         """The store of all that was added so far."""
         self._count()
+        small = not self._laid and sum(map(nbytes, [*self._whole, *self._held])) <= self._memory // 2
+        if not small:
+            self._lay_all()
         runs = [*self._whole, *self._held, *(run for runs in self._laid for run in runs)]
-        small = not self._laid and sum(map(nbytes, runs)) <= self._memory // 2
         self._held, self._laid, self._whole = [], [], []
         found = derived(reduce(Counts.plus, runs)) if small else stored(runs, self._room)
         self._whole = [Counts.held(found, self._shapes)]
@@ -118,11 +120,14 @@ class Counting:
 
     def _make_room(self, size: int) -> None:
         """Move the runs in memory to disk if `size` bytes more would be too many."""
-        if not self._held or sum(map(nbytes, self._held)) + size <= self._memory // 2:
-            return
+        if sum(map(nbytes, self._held)) + size > self._memory // 2:
+            self._lay_all()
+
+    def _lay_all(self) -> None:
         while self._held:
             self._lay(spilled(self._held[0]), 0)
             del self._held[0]
+        trim()
 
     def _lay(self, run: Counts, times: int) -> None:
         if times == len(self._laid):
