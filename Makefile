@@ -20,11 +20,11 @@ lab: $(READY)  ## open the first lesson in JupyterLab; POLYLOOM_LAB_ARGS="--no-b
 	$(BIN)/polyloom lab notebooks $(POLYLOOM_LAB_ARGS)
 
 test: check  ## everything CI runs: check, unit tests, lessons, browser, installed wheel
-	$(BIN)/python -m pytest -m "not ($(SLOW))"
+	$(BIN)/python -m pytest -n auto -m "not ($(SLOW))"
 	$(BIN)/python -m pytest -m "$(SLOW)" -v --durations=10
 
 test-fast: $(READY)  ## the tests that need neither browser nor kernel nor package registry
-	$(BIN)/python -m pytest -m "not ($(SLOW))"
+	$(BIN)/python -m pytest -n auto -m "not ($(SLOW))"
 
 bench: $(READY)  ## every benchmark; writes benchmarks/latest.json
 	$(BIN)/polyloom bench --json benchmarks/latest.json

@@ -23,6 +23,7 @@ FLOOR = 0.01  # of the mixture is spread evenly
 ENOUGH = 200  # tokens; on fewer, fitted shares would be noise and the n-gram chain keeps most of the mixture
 ALONE = 0.9  # its share then
 STEPS, BATCH, RATE = 1000, 512, 0.03  # of Adam; larger batches gain nothing
+LEAST = 0.01  # of the mixture at the start: a component without a share has no slope either, and could not come back
 FIRST = 8192  # places are enough to choose the shares that Adam starts from
 DECAY = 0.9, 0.999  # Kingma and Ba, "Adam" (2015)
 PULL = 2.0  # towards shares that are the same everywhere, as strong as so many tokens' worth of squared weights
@@ -57,7 +58,8 @@ class Gate:
         if len(parts) == 1 or parts.shape[1] < ENOUGH:
             return replace(self, stale=False)
         some = np.log(parts[:, :: max(1, parts.shape[1] // FIRST)])
-        start = Gate.constant(features.shape[1], (1 - FLOOR) * mixture_weights(some) + FLOOR / len(parts))
+        alive = np.maximum(mixture_weights(some), LEAST)
+        start = Gate.constant(features.shape[1], (1 - FLOOR) * alive / alive.sum() + FLOOR / len(parts))
         scale = np.maximum(np.abs(features).max(0), 1e-9)
         return Gate(
             _adam(start.weights * scale[:, None], np.ascontiguousarray(parts.T), np.ascontiguousarray(features / scale))
