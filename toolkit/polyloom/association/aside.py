@@ -58,3 +58,11 @@ class Aside:
 
     def _weight(self, mark: bytes) -> int:
         return len(self._held[mark]) * self._times[mark]
+
+
+def set_aside(documents: list[Ids]) -> tuple[list[Ids], list[Ids]]:
+    """Documents to learn from, and those chosen; all and none if they would be too few to fit anything."""
+    choice = Aside()
+    learned = [given for document in documents if len(document) for given in choice.offer(document)]
+    chosen = choice.chosen(sum(map(len, learned)))
+    return (learned, chosen) if chosen else (documents, [])

@@ -135,7 +135,7 @@ def _checked_words(words: object) -> tuple[str, ...]:
 
 
 def _plainly_words(given: tuple[object, ...]) -> bool:
-    """Whether nothing is wrong with a list, seen at a glance: opening a large vocabulary takes no longer than it must."""
+    """Whether nothing is wrong with a list, seen at a glance: a large vocabulary should open quickly."""
     if not given or {type(word) for word in given} != {str} or "" in given or len(set(given)) < len(given):
         return False
     try:

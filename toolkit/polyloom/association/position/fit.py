@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polyloom.association.held_out import ENOUGH
+from polyloom.association.gate import ENOUGH
 from polyloom.association.position.rows import PositionRows
 from polyloom.association.position.score import PositionScore, octaves
 from polyloom.association.text import Text

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from polyloom.association.held_out import set_aside
+from polyloom.association.aside import set_aside
 from polyloom.association.position.continuation import PositionContinuation
 from polyloom.association.position.counts import PositionCounts
 from polyloom.association.position.fit import fitted
