@@ -6,7 +6,7 @@ mix.begin("At night the").explain("tide")
 """
 
 from polyloom.arrays import numpy
-from polyloom.association import PRESETS, AssociationModel, PositionModel
+from polyloom.association import PRESETS, AssociationModel, Memory, PositionModel
 from polyloom.compose import Certificate, Layer, Layered, read_recipe, replay, weave
 from polyloom.errors import FileError, InputError, PolyloomError, VocabularyError, VocabularyMismatch
 from polyloom.explanation import Explanation, Passage, Term
@@ -31,6 +31,7 @@ __all__ = [
     "LanguageModel",
     "Layer",
     "Layered",
+    "Memory",
     "PRESETS",
     "Passage",
     "PolyloomError",

@@ -33,6 +33,7 @@ from polyloom.errors import InputError, VocabularyMismatch
 from polyloom.explanation import Explanation
 from polyloom.files import write
 from polyloom.tokens.vocabulary import Vocabulary
+from polyloom.whole import whole
 
 if TYPE_CHECKING:
     from polyloom.generate.sampling import Sampling
@@ -217,9 +218,7 @@ class LanguageModel(ABC):
 
 def best(log_probs: Floats, k: int) -> Candidates:
     """The k largest of (V,) log-probabilities, ties by smaller id."""
-    if k < 1:
-        raise InputError(f"k must be at least 1, got {k}.")
-    k = min(k, len(log_probs))
+    k = min(whole("k", k, 1), len(log_probs))
     threshold = np.partition(log_probs, len(log_probs) - k)[len(log_probs) - k]
     among = np.flatnonzero(log_probs >= threshold)
     order = among[np.lexsort((among, -log_probs[among]))][:k]

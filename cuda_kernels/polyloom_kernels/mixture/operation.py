@@ -58,6 +58,10 @@ class Voice:
         if self.gate.shape != shape:
             raise ValueError(f"Expected a gate of shape {shape}, got {self.gate.shape}.")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy has arrays of its own, so nothing that was derived from addresses goes with it."""
+        return Voice, (self.store, self.gate, self.floor, self.memory)
+
     @cached_property
     def held(self) -> tuple[Any, ...]:
         """What compiled code reads by address: it must live as long as the voice."""
@@ -104,6 +108,9 @@ class Panel:
         self.voices = tuple(voices)
         self._local = threading.local()
         self._questions = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Panel, (self.voices,)
 
     @cached_property
     def unigrams(self) -> Floats:

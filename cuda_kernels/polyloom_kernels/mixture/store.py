@@ -169,7 +169,7 @@ def packed(
     discounts: Floats,
     unigram: Floats,
     order: int,
-    tape: "Callable[[type[np.generic]], Recorder] | None" = None,
+    tape: Callable[[type[np.generic]], Recorder] | None = None,
 ) -> Store:
     """Lay levels on tapes.  `parents` is the level above each, −1 for a root; `discounts` float64 (tables, 4).
 

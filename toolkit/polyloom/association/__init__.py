@@ -3,5 +3,6 @@
 from polyloom.association.model import AssociationModel
 from polyloom.association.position.model import PositionModel
 from polyloom.association.presets import PRESETS
+from polyloom_kernels.history import Memory
 
-__all__ = ["PRESETS", "AssociationModel", "PositionModel"]
+__all__ = ["PRESETS", "AssociationModel", "Memory", "PositionModel"]

@@ -1,8 +1,9 @@
 """Which documents fit the gate when the caller names none: a choice by content, made while the documents come by.
 
-About one document in twenty is a candidate, by a hash of its content.  Of the candidates those with the lowest hashes
-are kept, so many that they have `PLENTY` tokens; a document that is there several times is chosen whole or not at all.
-So the choice is the same in whatever order the documents come, and never more than this much text is held.
+About one document in twenty is a candidate, by a hash of its content, unless it alone has more than `PLENTY` tokens.
+Of the candidates those with the lowest hashes are kept, so many that they have that many; a document that is there
+several times is chosen whole or not at all.  So the choice is the same in whatever order the documents come, and of
+different documents never more than about this much text is held.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ class Aside:
     def offer(self, document: Ids) -> Iterator[Ids]:
         """Documents that will not be chosen: this one, or others that it takes the place of, or none."""
         mark = hashlib.sha256(document.tobytes()).digest()
-        if mark[0] * SHARE >= 256:
+        if mark[0] * SHARE >= 256 or len(document) > PLENTY:
             yield document
             return
         if mark not in self._held:
@@ -43,8 +44,9 @@ class Aside:
 
     def chosen(self, learned: int) -> list[Ids]:
         """What fits the gate, after `learned` tokens were given back; nothing if either would be too little."""
-        enough = learned and self._tokens >= ENOUGH
-        return [document for mark in self._marks for document in [self._held[mark]] * self._times[mark]] * bool(enough)
+        if not learned or self._tokens < ENOUGH:
+            return []
+        return [document for mark in self._marks for document in repeat(self._held[mark], self._times[mark])]
 
     def rest(self) -> Iterator[Ids]:
         """Give back all that is held."""

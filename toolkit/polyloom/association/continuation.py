@@ -12,6 +12,7 @@ from polyloom.association.text import NOTHING
 from polyloom.documents import Ids
 from polyloom.explanation import Explanation
 from polyloom.model import Candidates, Continuation, Floats, best
+from polyloom.whole import whole
 
 if TYPE_CHECKING:
     from polyloom.association.model import AssociationModel
@@ -35,7 +36,7 @@ class AssociationContinuation(Continuation):
 
     def top(self, k: int = 10) -> Candidates:
         """The k likeliest next tokens, fewer if the vocabulary is smaller; most rows of a vocabulary are never read."""
-        found = self.model.panel.top(self.tokens, self.seen()[None], ALONE, k) if k >= 1 else None
+        found = self.model.panel.top(self.tokens, self.seen()[None], ALONE, whole("k", k, 1))
         return best(self.distribution(), k) if found is None else Candidates(found[0], np.log(found[1]))
 
     def seen(self) -> Ids:

@@ -45,6 +45,7 @@ class Description:
     bytes: int
     pruned: bool
     stale: bool
+    fitted: bool
     text_kept: bool
 
     def __str__(self) -> str:
@@ -53,8 +54,10 @@ class Description:
         for table in self.tables:
             discounts = "  ".join(f"{discount:.3f}" for discount in table.discounts)
             rows.append(f"{table.name:<14}{table.contexts:>12,}{table.counts:>12,}   {discounts}")
-        notes = [f"gate over {', '.join(self.components)}{' (stale: refit_gate)' if self.stale else ''}"]
+        gate = "stale" if self.stale else "" if self.fitted else "not fitted, too little text was held out"
+        notes = [f"gate over {', '.join(self.components)}", *([f"the gate is {gate}: refit_gate"] if gate else [])]
         notes += ["pruned: it does not merge"] if self.pruned else []
+        notes += ["the text is kept"] if self.text_kept else []
         return "\n".join([head, *rows, *notes])
 
     def json(self) -> dict[str, Any]:
@@ -82,7 +85,8 @@ def describe(model: "AssociationModel") -> Description:
         tables.append(Table(label, len(model.store.tokens(level)), model.store.entries(level), (one, two, more)))
     history = None if model.memory is None else asdict(model.memory)
     figures = model.tokens_counted, model.vocabulary.size, tuple(tables), model.components, history
-    return Description(*figures, model.store.nbytes, model.pruned, model.gate.stale, model.text is not None)
+    gate = model.gate.stale, model.gate.fitted
+    return Description(*figures, model.store.nbytes, model.pruned, *gate, model.text is not None)
 
 
 def edges(model: "AssociationModel", token: Token, k: int, direction: Direction) -> tuple[Edge, ...]:
@@ -93,9 +97,9 @@ def edges(model: "AssociationModel", token: Token, k: int, direction: Direction)
     often = np.zeros(len(pieces))
     often[model.store.next(0)] = model.store.counts(0) / model.tokens_counted
     found: list[tuple[float, Edge]] = []
-    for level in list[int](model.store.tables.tolist()):
-        shape: Shape = model.shapes[level]
-        if len(shape.path) != 1:
+    tables = {model.shapes[level].path: level for level in list[int](model.store.tables.tolist())}  # skips come last
+    for path, level in tables.items():
+        if len(path) != 1:
             continue
         others, counts = _seen(model, level, wanted, direction)
         total = float(counts.sum())
@@ -104,7 +108,7 @@ def edges(model: "AssociationModel", token: Token, k: int, direction: Direction)
                 continue
             lift = count / (total * float(often[other]))
             if lift > 1:
-                found.append((count * math.log(lift), Edge(shape.path[0], pieces[other], count, lift)))
+                found.append((count * math.log(lift), Edge(path[0], pieces[other], count, lift)))
     found.sort(key=lambda pair: (-pair[0], pair[1].offset, pair[1].piece))
     return tuple(edge for _, edge in found[:k])
 

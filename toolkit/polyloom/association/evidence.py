@@ -9,9 +9,9 @@ import numpy as np
 from polyloom.association.text import Places, Text
 from polyloom.errors import InputError
 from polyloom.explanation import Passage
-from polyloom.tokens.spans import spans
 from polyloom.tokens.vocabulary import Vocabulary
 
+CUT = "\ufffd"  # what is left of a character that the edge of a passage cuts in two
 BEFORE, AFTER = 8, 6  # tokens of a document shown around the one in question
 
 
@@ -23,7 +23,7 @@ def passages(
     Raises InputError if the model did not keep its text.
     """
     if text is None:
-        raise InputError("This model did not keep its text. Fit it with keep_text=True to see training lines.")
+        raise InputError("This model holds no text. Fit it with keep_text=True to see training lines.")
     places = Places.of(text, vocabulary.sentence_end, vocabulary.size)[: len(text.tokens)]
     look = places.in_order if chained else places.across
     matches = text.tokens == token
@@ -36,7 +36,10 @@ def _passage(text: Text, vocabulary: Vocabulary, at: int) -> Passage:
     document = int(np.searchsorted(text.starts, at, side="right")) - 1
     start = max(int(text.starts[document]), at - BEFORE)
     stop = int(text.starts[document + 1]) if document + 1 < len(text.starts) else len(text.tokens)
-    shown = spans(vocabulary, text.tokens[start : min(stop, at + 1 + AFTER)].tolist())
-    before, word, after = "".join(shown[: at - start]), shown[at - start], "".join(shown[at - start + 1 :])
+    tokens = text.tokens[start : min(stop, at + 1 + AFTER)]
+    before, upto, shown = (vocabulary.decode(tokens[:end]) for end in (at - start, at - start + 1, len(tokens)))
+    word = upto[len(before) :] if upto.startswith(before) else ""
+    after = shown[len(upto) :] if shown.startswith(upto) else vocabulary.decode(tokens[at - start + 1 :])
     space = word[: len(word) - len(word.lstrip(" "))]
-    return Passage(before + space, vocabulary.pieces[int(text.tokens[at])], after, document)
+    piece = vocabulary.pieces[int(text.tokens[at])]
+    return Passage(before.lstrip(CUT) + space, piece, after.rstrip(CUT), document)

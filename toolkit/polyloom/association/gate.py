@@ -35,6 +35,7 @@ class Gate:
 
     weights: Floats
     stale: bool = False
+    fitted: bool = False  # or else it has the same shares everywhere, the chain nine tenths
 
     @classmethod
     def constant(cls, features: int, shares: Floats) -> "Gate":
@@ -61,24 +62,22 @@ class Gate:
         alive = np.maximum(mixture_weights(some), LEAST)
         start = Gate.constant(features.shape[1], (1 - FLOOR) * alive / alive.sum() + FLOOR / len(parts))
         scale = np.maximum(np.abs(features).max(0), 1e-9)
-        return Gate(
-            _adam(start.weights * scale[:, None], np.ascontiguousarray(parts.T), np.ascontiguousarray(features / scale))
-            / scale[:, None]
-        )
+        given = np.ascontiguousarray(parts.T), np.ascontiguousarray(features / scale)
+        return Gate(_adam(start.weights * scale[:, None], *given) / scale[:, None], fitted=True)
 
     def shares(self, features: Floats) -> Floats:
         """The share of each component, float64 (T, K), summing to 1."""
         return opened(self.weights, FLOOR, features)
 
     @classmethod
-    def stored(cls, arrays: Arrays, stale: bool, features: int, components: int) -> "Gate":
+    def stored(cls, arrays: Arrays, state: tuple[bool, bool], features: int, components: int) -> "Gate":
         """The gate of a file; FileError if it is none for this model."""
         weights = arrays.get("gate")
         if weights is None or weights.shape != (features, components) or weights.dtype != np.float64:
             raise FileError(f"The array 'gate' is missing, or does not hold {features} × {components} real numbers.")
         if not np.isfinite(weights).all():
             raise FileError("The array 'gate' holds a number that is not finite.")
-        return cls(weights, stale)
+        return cls(weights, *state)
 
 
 def _adam(weights: Floats, parts: Floats, features: Floats) -> Floats:

@@ -10,11 +10,11 @@ from polyloom_kernels.mixture.store import Level, piece_type
 
 
 class Growing:
-    """A level below a root; `under_root` if directly.  `tallied` int64 (6,) are the counts of its counts."""
+    """A level below a root; `discounted` if it has continuation counts.  `tallied` int64 (6,): its counts of counts."""
 
-    def __init__(self, shape: Shape, vocabulary_size: int, under_root: bool, discounted: bool) -> None:
+    def __init__(self, shape: Shape, vocabulary_size: int, discounted: bool) -> None:
         self.tallied: Ids = np.zeros(6, np.int64)
-        self._shape, self._under_root = shape, under_root
+        self._shape, self._depth = shape, len(shape.path)
         kept = ["tokens", "children", *(["rows", "next", "counts"] if shape.asked else []), *["taken"] * discounted]
         types = {"pieces": piece_type(vocabulary_size), "numbers": np.uint32}
         self._spools = {name: Spool(types[PARTS[name]]) for name in kept}
@@ -22,10 +22,15 @@ class Growing:
             if name in kept:
                 self._spools[name].put(np.zeros(1, np.uint32))
 
-    def append(self, level: Level) -> None:
-        """The next range of it.  Raises OverflowError or OSError as `Spool.put` does."""
+    def append(self, level: Level, unfinished: bool = False) -> None:
+        """The next range of it; `unfinished` if the range is part of one node below the root, and not the last.
+
+        Raises OverflowError or OSError as `Spool.put` does.
+        """
         spools = self._spools
-        if not self._under_root:
+        if unfinished and self._depth == 1:
+            return  # that node comes with its last part
+        if self._depth > 1 and not (unfinished and self._depth == 2):
             spools["children"].put(_moved(level.children, spools["tokens"].length))
         spools["tokens"].put(level.tokens)
         if level.rows is None:
@@ -40,7 +45,7 @@ class Growing:
 
     def level(self) -> Level:
         """All of it, mapped; nothing can be appended any more."""
-        if self._under_root:
+        if self._depth == 1:
             self._spools["children"].put(np.array([self._spools["tokens"].length]))
         return Level(self._shape.path, self._shape.chained, **{name: s.whole() for name, s in self._spools.items()})
 

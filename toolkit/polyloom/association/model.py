@@ -13,10 +13,10 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from polyloom.association.aside import Aside
+from polyloom.association.algebra import check_whole, combined
+from polyloom.association.aside import PLENTY, Aside
 from polyloom.association.continuation import AssociationContinuation
 from polyloom.association.counts import Counts, Shape, shapes
-from polyloom.association.derived import derived
 from polyloom.association.description import Description, Direction, Edge, describe, edges
 from polyloom.association.gate import ENOUGH, FLOOR, Gate
 from polyloom.association.position.model import PositionModel
@@ -27,10 +27,11 @@ from polyloom.association.stored import memory_manifest, store_arrays, stored_me
 from polyloom.association.streaming import MEMORY, Counting, read
 from polyloom.association.text import Places, Text
 from polyloom.documents import Documents, Ids, encoded
-from polyloom.errors import FileError, InputError, VocabularyMismatch
+from polyloom.errors import FileError, InputError
 from polyloom.model import Arrays, Floats, LanguageModel, Manifest, Prompt, Token, block_rows
 from polyloom.progress import Meter
 from polyloom.tokens.vocabulary import Vocabulary
+from polyloom.whole import whole
 from polyloom_kernels.gate import features
 from polyloom_kernels.history import Memory, judged, likely
 from polyloom_kernels.mixture import Panel, Store, Voice, chances
@@ -111,24 +112,43 @@ class AssociationModel(LanguageModel):
         context: smaller models, which do not merge.  `scoring="position"` gives a `PositionModel` instead, which adds
         up what each token says alone; of the settings it takes `held_out` and `cap`.
 
-        Documents are read once, one after the other; `memory` is about how many bytes counting takes.  More text than
-        fits is counted in parts, put together in temporary files (TMPDIR says where), and the model lies in such a file
+        Documents are taken as they are: end each in `</s>`, as `weave` and `polyloom train` do, if the model is to know
+        where a text ends.  They are read once, one after the other; `memory` is about how many bytes counting takes.
+        More text than fits is counted in parts, put together in temporary files (TMPDIR says where), and the model lies
+        in such a file then, until it is saved.  `progress` says on standard error how far it has come; by default it
+        does so in a notebook or a terminal, after a second.
+
+        `prune` leaves out counts below it in contexts of two tokens and more, `cap` all but that many next tokens of a
+        context: smaller models, which do not merge.  `scoring="position"` gives a `PositionModel` instead, which adds
+        up what each token says alone; of the settings it takes `held_out` and `cap`.
+
+        Documents are taken as they are: end each in `</s>`, as `weave` and `polyloom train` do, if the model is to know
+        where a text ends.  They are read once, one after the other; `memory` is about how many bytes counting takes.
+        More text than fits is counted in parts, put together in temporary files (TMPDIR says where), and the model lies
+        in such a file then, until it is saved.  `progress` says on standard error how far it has come; by default it
+        does so in a notebook or a terminal, after a second.
+
+        `prune` leaves out counts below it in contexts of two tokens and more, `cap` all but that many next tokens of a
+        context: smaller models, which do not merge.  `scoring="position"` gives a `PositionModel` instead, which adds
+        up what each token says alone; of the settings it takes `held_out` and `cap`.
+
+        Documents are taken as they are: end each in `</s>`, as `weave` and `polyloom train` do, if the model is to know
+        where a text ends.  They are read once, one after the other; `memory` is about how many bytes counting takes.
+        More text than fits is counted in parts, put together in temporary files (TMPDIR says where), and the model lies in such a file
         then, until it is saved.  `progress` says on standard error how far it has come; by default it does so in a
         notebook and in a terminal, when it takes longer than a second.
 
         Raises InputError if there is nothing to count or an argument is out of range, OSError if the disk is full.
         """
         if scoring == "position":
-            if (order, skips, history, keep_text, prune) != (5, True, True, False, 1):
+            if (order, skips, history, keep_text, prune, memory, progress) != (5, True, True, False, 1, MEMORY, None):
                 raise InputError('With scoring="position" only held_out and cap can be set.')
             return PositionModel.fit(documents, vocabulary, held_out=held_out, cap=64 if cap is None else cap)
         if scoring != "mixture":
             raise InputError(f'Unknown scoring {scoring!r}; known are "mixture" and "position".')
-        if prune < 1 or (cap is not None and cap < 1):
-            raise InputError(f"prune and cap must be at least 1, got {prune} and {cap}.")
+        order, prune = whole("order", order, 1, LONGEST), whole("prune", prune, 1)
+        cap = None if cap is None else whole("cap", cap, 1)
         found, remembered = templates(skips), _memory(history)
-        if not isinstance(order, int) or not 1 <= order <= LONGEST:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InputError(f"order must be from 1 to {LONGEST}, got {order}.")
         levels, choice, kept = shapes(order, found), Aside(), list[Ids]() if keep_text else None
         with Meter("tokens", progress) as meter, Counting(vocabulary, levels, memory) as counting:
             given = encoded(documents, vocabulary)
@@ -146,15 +166,6 @@ class AssociationModel(LanguageModel):
                 counting.add_all(aside)
                 model = replace(model, store=counting.store(), pruned=False)._smaller(prune, cap)
         return model if kept is None else replace(model, text=Text.join(kept))
-
-    @classmethod
-    def _of(
-        cls, vocabulary: Vocabulary, counts: Counts, gate: Gate | None, memory: Memory | None, text: Text | None
-    ) -> "AssociationModel":
-        """The model of counts; without a gate, the chain has most of the mixture."""
-        if gate is None:
-            gate = Gate.unfitted(*_gate_shape(counts.shapes, memory))
-        return cls(vocabulary, derived(counts), counts.shapes, gate, memory, text)
 
     def _smaller(self, prune: int, cap: int | None) -> "AssociationModel":
         """Without rare counts, and without the ends of long rows."""
@@ -174,32 +185,39 @@ class AssociationModel(LanguageModel):
 
     def _fitted(self, aside: list[Ids]) -> "AssociationModel":
         ordered = sorted((tokens for tokens in aside if len(tokens)), key=lambda tokens: tokens.tobytes())
-        if sum(map(len, ordered)) < ENOUGH:
+        total = sum(map(len, ordered))
+        if total < ENOUGH:
             return self
-        seen = np.concatenate([self.seen(tokens)[:, : len(tokens)] for tokens in ordered], axis=1)
-        counted = chances_frugally(self.store, seen, np.concatenate(ordered))
-        ends = np.cumsum([len(tokens) for tokens in ordered])[:-1]
+        every = -(-total // (2 * PLENTY))  # of very much text some places do as well
+        seen = np.concatenate([self.seen(tokens)[:, : len(tokens) : every] for tokens in ordered], axis=1)
+        counted = chances_frugally(self.store, seen, np.concatenate([tokens[::every] for tokens in ordered]))
+        ends = np.cumsum([len(tokens[::every]) for tokens in ordered])[:-1]
         alone = zip(*(np.split(part, ends, axis=1) for part in counted), strict=True)
-        parts, known = zip(*map(self._heard, ordered, alone), strict=True)
+        heard = [self._heard(tokens, part, every) for tokens, part in zip(ordered, alone, strict=True)]
+        parts, known = zip(*heard, strict=True)
         return replace(self, gate=self.gate.fit(np.concatenate(parts, axis=1), np.concatenate(known)))
 
     def __add__(self, other: object) -> "AssociationModel":
-        """The model of both texts; its gate is this one's, and stale."""
-        return self._combined(other, 1) if isinstance(other, AssociationModel) else NotImplemented
+        """The model of both texts; its gate is this one's, and stale.  The text is kept if both kept theirs.
+
+        Raises InputError for models that were not fitted alike, or if a count would need more than 32 bits.
+        """
+        return combined(self, other, 1) if isinstance(other, AssociationModel) else NotImplemented
 
     def __sub__(self, other: object) -> "AssociationModel":
         """The model without the other's text; the vocabulary and the stale gate may still remember it.
 
-        Raises InputError if the other counted anything that this one did not.
+        The text that stays is kept if both kept theirs.  Raises InputError if the other counted anything that this one
+        did not.
         """
-        return self._combined(other, -1) if isinstance(other, AssociationModel) else NotImplemented
+        return combined(self, other, -1) if isinstance(other, AssociationModel) else NotImplemented
 
     def resume(self, documents: Documents, memory: int = MEMORY, progress: bool | None = None) -> "AssociationModel":
         """The model with more documents counted, as if they had been there from the start; its gate is stale.
 
         `memory` and `progress` are those of `fit`.
         """
-        self._whole()
+        check_whole(self)
         kept = None if self.text is None else list[Ids]()
         with (
             Meter("tokens", progress) as meter,
@@ -211,31 +229,9 @@ class AssociationModel(LanguageModel):
         text = None if self.text is None else self.text.plus(Text.join(kept or []))
         return replace(self, store=store, gate=self._stale, text=text)
 
-    def _combined(self, other: "AssociationModel", sign: int) -> "AssociationModel":
-        if other.vocabulary != self.vocabulary:
-            raise VocabularyMismatch(f"One model speaks {self.vocabulary!r}, the other {other.vocabulary!r}.")
-        self._whole()
-        other._whole()
-        if other.shapes != self.shapes:
-            raise InputError(f"Expected models of one shape, got {self._shape} and {other._shape}.")
-        counts = self.counts.plus(other.counts) if sign > 0 else self.counts.minus(other.counts)
-        if not counts.tokens:
-            raise InputError("Nothing would be left: the models counted the same text.")
-        both = self.text is not None and other.text is not None and sign > 0
-        text = self.text.plus(other.text) if both and self.text and other.text else None
-        return AssociationModel._of(self.vocabulary, counts, self._stale, self.memory, text)
-
-    def _whole(self) -> None:
-        if self.pruned:
-            raise InputError("This model was pruned or capped, so counts are missing: fit it whole to merge or resume.")
-
     @property
     def _stale(self) -> Gate:
         return replace(self.gate, stale=True)
-
-    @property
-    def _shape(self) -> str:
-        return ", ".join([f"order {self.order}", *self.components[1:]])
 
     def describe(self) -> Description:
         """What the model holds, table by table: `print(model.describe())`."""
@@ -329,15 +325,17 @@ class AssociationModel(LanguageModel):
         """p of each token under each component, float64 (K, T), and what the gate goes by, float64 (T, F)."""
         return self._heard(ids, chances(self.store, self.seen(ids)[:, : len(ids)], ids))
 
-    def _heard(self, ids: Ids, counted: tuple[Floats, ...]) -> tuple[Floats, Floats]:
-        """The same with what the text so far says, after what the counts say."""
+    def _heard(self, ids: Ids, counted: tuple[Floats, ...], every: int = 1) -> tuple[Floats, Floats]:
+        """The same with what the text so far says, after what the counts say; of every so many places."""
         parts, known = counted
         if self.memory is None:
-            return parts, features(self.order, known, np.empty((0, len(ids))))
+            return parts, features(self.order, known, np.empty((0, parts.shape[1])))
         heard = judged(ids, self.memory)
         said = likely(heard, self.memory, self.store.unigram[ids])
         told = np.concatenate([heard.mass[None], heard.totals, np.zeros((1, len(ids))), heard.kinds])
-        return np.concatenate([parts, said]), features(self.order, known, told.astype(np.float64))
+        return np.concatenate([parts, said[:, ::every]]), features(
+            self.order, known, told[:, ::every].astype(np.float64)
+        )
 
     def state(self) -> tuple[Manifest, Arrays]:
         """All that this model is: a JSON-able manifest and named arrays."""
@@ -348,6 +346,7 @@ class AssociationModel(LanguageModel):
             "templates": [list(template) for template in self.skips],
             "history": memory_manifest(self.memory),
             "stale": self.gate.stale,
+            "fitted": self.gate.fitted,
             "pruned": self.pruned,
             "vocabulary": vocabulary,
         }
@@ -367,7 +366,7 @@ class AssociationModel(LanguageModel):
             raise FileError(f"The order of the n-grams must be from 1 to {LONGEST}, the file says {order!r}.")
         levels, memory = shapes(order, found), stored_memory(manifest["history"])
         store = stored_store(arrays, levels, vocabulary.size)
-        gate = Gate.stored(arrays, bool(manifest["stale"]), *_gate_shape(levels, memory))
+        gate = Gate.stored(arrays, (bool(manifest["stale"]), bool(manifest["fitted"])), *_gate_shape(levels, memory))
         text = stored_text(arrays, vocabulary.size)
         return cls(vocabulary, store, levels, gate, memory, text, bool(manifest["pruned"]))
 

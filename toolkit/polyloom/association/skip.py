@@ -6,8 +6,8 @@ A template with a single offset is a position-specific association.  Skips look 
 document.
 """
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias, cast
 
 from polyloom.errors import InputError
 
@@ -23,14 +23,21 @@ def templates(skips: bool | Sequence[Template]) -> tuple[Template, ...]:
     """
     if isinstance(skips, bool):
         return TEMPLATES if skips else ()
-    for template in skips:
-        if not template or list(template) != sorted(set(template)) or not 1 <= template[0] <= template[-1] <= FARTHEST:
-            raise InputError(
-                f"A skip template is ascending offsets back such as (1, 3), from 1 to {FARTHEST}; got {template!r}."
-            )
-    found = tuple(sorted(map(tuple, skips)))
+    if isinstance(skips, str) or not isinstance(skips, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"Expected skip templates such as [(2,), (1, 3)], or True or False; got {skips!r}.")
+    found = tuple(sorted(map(_template, skips)))
     if len(set(found)) < len(found):
         raise InputError(f"Each skip template may stand once, got {found}.")
+    return found
+
+
+def _template(given: object) -> Template:
+    offsets = tuple(cast("Sequence[object]", given)) if isinstance(given, Sequence) else ()
+    found = tuple(offset for offset in offsets if type(offset) is int and 1 <= offset <= FARTHEST)
+    if not found or len(found) < len(offsets) or list(found) != sorted(set(found)):
+        raise InputError(
+            f"A skip template is ascending offsets back such as (1, 3), from 1 to {FARTHEST}; got {given!r}."
+        )
     return found
 
 

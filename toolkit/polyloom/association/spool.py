@@ -12,6 +12,7 @@ import ctypes
 import mmap
 import sys
 import tempfile
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import IO, Any, cast
@@ -41,6 +42,7 @@ class Spool:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.length = 0
         self._file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the spool
+        weakref.finalize(self, self._file.close)
 
     def put(self, part: Array) -> int:
         """Append; where it starts.

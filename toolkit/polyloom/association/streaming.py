@@ -26,7 +26,7 @@ from polyloom.tokens.vocabulary import Vocabulary
 from polyloom_kernels.mixture import Store
 
 MEMORY = 2**30  # bytes for counting, by default
-TOKEN = 256  # bytes that counting takes for each token of a chunk, about
+PLACE, LEVEL = 64, 16  # bytes that counting takes for each token of a chunk, and for each of its levels, about
 FAN = 16  # runs of a size that become one: each keeps two files open
 LEAST = 2**22  # bytes of a range of the merge; smaller ones cost more than they save
 
@@ -41,8 +41,7 @@ def read(
         meter.add(len(document))
         if kept is not None:
             kept.append(document.copy())
-        if len(document):
-            counting.add_all([document] if choice is None else choice.offer(document))
+        counting.add_all([document] if choice is None or not len(document) else choice.offer(document))
     return number
 
 
@@ -59,9 +58,9 @@ class Counting:
             raise InputError(f"memory must be a number of bytes above 0, got {memory}.")
         self.tokens = 0  # that were added
         self._marks, self._shapes, self._memory = (vocabulary.sentence_end, vocabulary.size), shapes, memory
-        self._room = max(LEAST, memory // 64)
+        self._token, self._room = PLACE + LEVEL * len(shapes), max(LEAST, memory // 64)
         self._reach = max(max(shape.path, default=0) for shape in shapes)
-        self._buffer = np.empty(self._reach + max(1, memory // TOKEN), np.int64)
+        self._buffer = np.empty(self._reach + max(1, memory // self._token), np.int64)
         self._starts, self._context, self._filled = list[int](), 0, 0
         self._held: list[Counts] = []  # runs in memory
         self._laid: list[list[Counts]] = []  # runs on disk, those that were merged n times in the n-th list
@@ -69,8 +68,10 @@ class Counting:
 
     def add(self, document: Ids) -> None:
         """Count one document more; it is copied."""
+        if not len(document):
+            return
         self.tokens += len(document)
-        self._starts += [self._filled] * bool(len(document))
+        self._starts.append(self._filled)
         done = 0
         while done < len(document):
             part = document[done : done + len(self._buffer) - self._filled]
@@ -95,6 +96,8 @@ class Counting:
         runs = [*self._whole, *self._held, *(run for runs in self._laid for run in runs)]
         self._held, self._laid, self._whole = [], [], []
         found = derived(reduce(Counts.plus, runs)) if small else stored(runs, self._room)
+        if not small:
+            trim()
         self._whole = [Counts.held(found, self._shapes)]
         return found
 
@@ -112,7 +115,7 @@ class Counting:
     def _count(self) -> None:
         """Count the chunk, if there is one, and start an empty one."""
         if self._filled > self._context:
-            self._make_room((self._filled - self._context) * TOKEN // 2)
+            self._make_room((self._filled - self._context) * self._token // 2)
             text = Text(self._buffer[: self._filled], np.array(self._starts, np.int64))
             places = Places.of(text, *self._marks)[self._context : self._filled]
             self._held.append(Counts.of(places, text.tokens[self._context :], self._shapes))
@@ -124,12 +127,14 @@ class Counting:
             self._lay_all()
 
     def _lay_all(self) -> None:
+        """Move the runs in memory to disk, and give up their memory."""
         while self._held:
             self._lay(spilled(self._held[0]), 0)
             del self._held[0]
         trim()
 
     def _lay(self, run: Counts, times: int) -> None:
+        """Keep a run that was merged so many `times`, or merge it with the others of its size if they are many."""
         if times == len(self._laid):
             self._laid.append([])
         self._laid[times].append(run)

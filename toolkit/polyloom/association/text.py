@@ -7,6 +7,7 @@ document, however far) stands the mark BEGIN, whose id is the size of the vocabu
     document   the cat </s> it sat          chains   BEGIN the cat </s> | BEGIN it sat
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,6 +37,22 @@ class Text:
         """The documents of both."""
         starts = np.concatenate([self.starts, len(self.tokens) + other.starts])
         return Text(np.concatenate([self.tokens, other.tokens]), starts)
+
+    def minus(self, other: "Text") -> "Text | None":
+        """The documents without those of the other, one for one; None if it has one that is not here."""
+        gone = Counter(document.tobytes() for document in other.documents())
+        kept: list[Ids] = []
+        for document in self.documents():
+            mark = document.tobytes()
+            if gone[mark]:
+                gone[mark] -= 1
+            else:
+                kept.append(document)
+        return None if gone.total() else Text.join(kept)
+
+    def documents(self) -> list[Ids]:
+        """The documents one by one, as views."""
+        return np.split(self.tokens, self.starts[1:]) if len(self.starts) else []
 
 
 @dataclass(frozen=True)

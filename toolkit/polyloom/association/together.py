@@ -12,8 +12,10 @@ import numpy as np
 from polyloom.association.continuation import AssociationContinuation
 from polyloom.documents import Ids
 from polyloom.model import Candidates, Continuation, Floats
+from polyloom.whole import whole
 from polyloom_kernels.mixture import Panel, Voice
 
+KEPT = 4  # panels of a model: a layer that was taken out of all its mixes is soon let go
 Places: TypeAlias = Sequence[tuple[float, Continuation]]
 
 
@@ -27,7 +29,7 @@ def distribution(places: Places) -> Floats | None:
 
 def likeliest(places: Places, k: int) -> Candidates | None:
     """The k likeliest tokens of Σ share · p; None, too, if there is nothing to gain."""
-    asked = _association(places) if k >= 1 else None
+    asked, k = _association(places), whole("k", k, 1)
     if asked is None:
         return None
     found = _panel(asked).top(asked[0].tokens, _seen(asked), _shares(places), k)
@@ -54,9 +56,12 @@ def _seen(asked: Sequence[AssociationContinuation]) -> Ids:
 
 
 def _panel(asked: Sequence[AssociationContinuation]) -> Panel:
-    """The panel of these models; made once, and kept by the first of them."""
+    """The panel of these models; the first of them keeps the last few that it stood on."""
     voices: tuple[Voice, ...] = tuple(place.model.voice for place in asked)
-    found = voices[0].panels.get(voices)
+    panels = voices[0].panels
+    found = panels.get(voices)
     if found is None:
-        found = voices[0].panels[voices] = Panel(voices)
+        found = panels[voices] = Panel(voices)
+        for oldest in list(panels)[:-KEPT]:
+            panels.pop(oldest, None)
     return found

@@ -18,6 +18,7 @@ from polyloom.association.model import AssociationModel
 from polyloom.compose.layered import Layer, Layered
 from polyloom.documents import Ids, each
 from polyloom.errors import InputError
+from polyloom.progress import someone_watches
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.tokens.word import WordVocabulary
 
@@ -51,14 +52,14 @@ def weave(
     documents = {name: _documents(name, text) for name, text in _checked(voices).items()}
     if vocabulary is None:
         vocabulary = WordVocabulary.train(text for texts in documents.values() for text in texts)
-    report = _Report(_someone_watches() if progress is None else progress)
+    report = _Report(someone_watches(sys.stdout) if progress is None else progress)
     layers: dict[str, Layer] = {}
     aside: HeldOut = {}
     for name, texts in documents.items():
         started = time.perf_counter()
         aside[name], learned = (_encoded(part, vocabulary) for part in _split(texts, held_out))
         # Without history: a paragraph is too short to learn from.
-        model = AssociationModel.fit(learned, vocabulary, order=order, history=False, keep_text=True)
+        model = AssociationModel.fit(learned, vocabulary, order=order, history=False, keep_text=True, progress=False)
         layers[name] = Layer(model)
         report.line(name, len(texts), model, time.perf_counter() - started)
     (first, base), *others = layers.items()
@@ -114,11 +115,6 @@ def _encoded(documents: list[str], vocabulary: Vocabulary) -> list[Ids]:
     """Token ids, each document ending in `</s>` if the vocabulary has it."""
     end = [] if vocabulary.sentence_end is None else [vocabulary.sentence_end]
     return [np.append(vocabulary.encode(document), end).astype(np.int64) for document in documents]
-
-
-def _someone_watches() -> bool:
-    """Whether a person sees what is printed: a notebook, or a terminal."""
-    return "ipykernel" in sys.modules or sys.stdout.isatty()
 
 
 class _Report:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from polyloom.errors import InputError
 from polyloom.generate.sampling import Sampling
+from polyloom.whole import whole
 
 if TYPE_CHECKING:
     from polyloom.protocols import Continues, HasVocabulary
@@ -90,8 +91,7 @@ class Generation:
 
     def scrub(self, step: int) -> "Continues":
         """The place in the text before a step; after the last one for `step == len(steps)`."""
-        if not 0 <= step <= len(self.steps):
-            raise InputError(f"Expected a step from 0 to {len(self.steps)}, got {step}.")
+        step = whole("step", step, 0, len(self.steps))
         place = self._begun().fork()
         for taken in self.steps[:step]:
             place.advance(taken.token)
