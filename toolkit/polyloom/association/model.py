@@ -118,26 +118,6 @@ class AssociationModel(LanguageModel):
         in such a file then, until it is saved.  `progress` says on standard error how far it has come; by default it
         does so in a notebook or a terminal, after a second.
 
-        `prune` leaves out counts below it in contexts of two tokens and more, `cap` all but that many next tokens of a
-        context: smaller models, which do not merge.  `scoring="position"` gives a `PositionModel` instead, which adds
-        up what each token says alone; of the settings it takes `held_out` and `cap`.
-
-        Documents are taken as they are: end each in `</s>`, as `weave` and `polyloom train` do, if the model is to know
-        where a text ends.  They are read once, one after the other; `memory` is about how many bytes counting takes.
-        More text than fits is counted in parts, put together in temporary files (TMPDIR says where), and the model lies
-        in such a file then, until it is saved.  `progress` says on standard error how far it has come; by default it
-        does so in a notebook or a terminal, after a second.
-
-        `prune` leaves out counts below it in contexts of two tokens and more, `cap` all but that many next tokens of a
-        context: smaller models, which do not merge.  `scoring="position"` gives a `PositionModel` instead, which adds
-        up what each token says alone; of the settings it takes `held_out` and `cap`.
-
-        Documents are taken as they are: end each in `</s>`, as `weave` and `polyloom train` do, if the model is to know
-        where a text ends.  They are read once, one after the other; `memory` is about how many bytes counting takes.
-        More text than fits is counted in parts, put together in temporary files (TMPDIR says where), and the model lies in such a file
-        then, until it is saved.  `progress` says on standard error how far it has come; by default it does so in a
-        notebook and in a terminal, when it takes longer than a second.
-
         Raises InputError if there is nothing to count or an argument is out of range, OSError if the disk is full.
         """
         if scoring == "position":
