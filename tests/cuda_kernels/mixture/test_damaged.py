@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ASKED = 400
+ASKED = 150
 TESTS = Path(__file__).parents[2]
 
 
