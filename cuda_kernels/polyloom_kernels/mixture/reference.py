@@ -78,8 +78,9 @@ def found_at(store: Store, seen: Integers) -> Found:
     totals, freed, kinds = (np.zeros(nodes.shape) for _ in range(3))
     for table in range(1, len(store.tables)):
         totals[table], freed[table] = sums(store, table, nodes[table])
-        rows, known = store.rows(int(store.tables[table])).astype(np.int64), nodes[table] >= 0
-        kinds[table, known] = rows[nodes[table, known] + 1] - rows[nodes[table, known]]
+        rows, known = store.rows(int(store.tables[table])), nodes[table] >= 0
+        starts, ends = rows[nodes[table, known]], rows[nodes[table, known] + 1]
+        kinds[table, known] = ends.astype(np.int64) - starts
     return Found(nodes, totals, freed, kinds)
 
 

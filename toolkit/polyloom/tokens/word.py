@@ -113,17 +113,19 @@ class WordVocabulary(Vocabulary):
         except ValueError as error:
             raise VocabularyError(f"The word list cannot be read: {error}") from error
         places: list[int] = np.cumsum(first)[ends - 1].tolist()
-        return cls([text[start:end] for start, end in zip([0, *places[:-1]], places, strict=True)])
+        words = tuple([text[start:end] for start, end in zip([0, *places[:-1]], places, strict=True)])
+        if len(set(words)) < len(words):
+            return cls(words)  # which says what stands twice
+        found = cls.__new__(cls)  # they are text and not empty: a large vocabulary should open quickly
+        found.pieces = words
+        return found
 
 
 def _checked_words(words: object) -> tuple[str, ...]:
     if isinstance(words, str):
         raise InputError("Expected a list of words, got one string. To list the words of a text: train([text]).")
-    given = tuple(cast("Iterable[object]", words))
-    if _plainly_words(given):
-        return cast("tuple[str, ...]", given)
     seen: dict[str, int] = {}
-    for position, word in enumerate(given):
+    for position, word in enumerate(cast("Iterable[object]", words)):
         if not isinstance(word, str) or not word:
             raise VocabularyError(f"Word {position} is {word!r}; each word must be a str that is not empty.")
         if word in seen:
@@ -132,17 +134,6 @@ def _checked_words(words: object) -> tuple[str, ...]:
     if not seen:
         raise VocabularyError("The list of words is empty.")
     return tuple(seen)
-
-
-def _plainly_words(given: tuple[object, ...]) -> bool:
-    """Whether nothing is wrong with a list, seen at a glance: a large vocabulary should open quickly."""
-    if not given or {type(word) for word in given} != {str} or "" in given or len(set(given)) < len(given):
-        return False
-    try:
-        "".join(cast("tuple[str, ...]", given)).encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _typeset(tokens: Iterable[str]) -> str:
