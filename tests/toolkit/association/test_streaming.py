@@ -345,7 +345,10 @@ gc.collect()
 files = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
 named = [name for name in files if tempfile.gettempdir() in name and not name.endswith("(deleted)")]
 print(named, os.listdir(tempfile.gettempdir()))
-print([thread.name for thread in threading.enumerate() if thread.name.startswith("ThreadPool")])
+workers = [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")]
+for worker in workers:
+    worker.join(10)  # one that was counting ends with its count
+print([worker.name for worker in workers if worker.is_alive()])
 """
 
 
