@@ -5,6 +5,6 @@ slope  = d/d weights  mean_t ln Σ_k shares[t, k] · p_k(token t)
 """
 
 from polyloom_kernels.gate.operation import slope
-from polyloom_kernels.gate.reference import features, opened
+from polyloom_kernels.gate.reference import features, opened, shape_of
 
-__all__ = ["features", "opened", "slope"]
+__all__ = ["features", "opened", "shape_of", "slope"]

@@ -22,6 +22,11 @@ def features(order: int, known: Floats, told: Floats) -> Floats:
     return np.concatenate([part.astype(np.float64) for part in (*parts, depth == np.arange(order)[:, None])]).T
 
 
+def shape_of(tables: int, order: int, heard: int) -> tuple[int, int]:
+    """Features and components of a gate over so many tables, `order` of them the chain's, and remembered contexts."""
+    return 1 + 4 * (tables - 1 + heard) + order, 1 + tables - order + heard
+
+
 def opened(gate: Floats, floor: float, known: Floats) -> Floats:
     """The share of each component, float64 (T, K), for features (T, F) and a gate (F, K): a softmax with a floor."""
     score = known @ gate

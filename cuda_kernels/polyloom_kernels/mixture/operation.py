@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from polyloom_kernels.gate import features, opened
+from polyloom_kernels.gate import features, opened, shape_of
 from polyloom_kernels.history.memory import Memory
 from polyloom_kernels.history.reference import Spoken, spoken
 from polyloom_kernels.jit import Backend, Compiled, frozen
@@ -52,9 +52,8 @@ class Voice:
 
     def __post_init__(self) -> None:
         """Compiled code writes as many features as there are contexts: a gate of another shape would not hold them."""
-        told = 0 if self.memory is None else 1 + len(self.memory.orders)
-        order, tables = self.store.order, len(self.store.tables)
-        shape = 1 + 4 * (tables - 1 + told) + order, 1 + tables - order + told
+        heard = 0 if self.memory is None else 1 + len(self.memory.orders)
+        shape = shape_of(len(self.store.tables), self.store.order, heard)
         if self.gate.shape != shape:
             raise ValueError(f"Expected a gate of shape {shape}, got {self.gate.shape}.")
 

@@ -32,7 +32,7 @@ from polyloom.model import Arrays, Floats, LanguageModel, Manifest, Prompt, Toke
 from polyloom.progress import Meter
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.whole import whole
-from polyloom_kernels.gate import features
+from polyloom_kernels.gate import features, shape_of
 from polyloom_kernels.history import Memory, judged, likely
 from polyloom_kernels.mixture import Panel, Store, Voice, chances
 
@@ -369,8 +369,7 @@ def _memory(history: bool | Memory) -> Memory | None:
 def _gate_shape(levels: Sequence[Shape], memory: Memory | None) -> tuple[int, int]:
     """How many features a gate reads, and among how many components it chooses."""
     order, tables = sum(shape.chained for shape in levels), sum(shape.asked for shape in levels)
-    told = 0 if memory is None else 1 + len(memory.orders)
-    return 1 + 4 * (tables - 1 + told) + order, 1 + tables - order + told
+    return shape_of(tables, order, 0 if memory is None else 1 + len(memory.orders))
 
 
 def _marks(vocabulary: Vocabulary) -> tuple[int | None, int]:

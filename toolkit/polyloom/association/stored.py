@@ -40,6 +40,7 @@ from polyloom_kernels.mixture.store import (
     TABLE,
     TAKEN,
     TOKENS,
+    piece_type,
 )
 
 Stored = Mapping[str, NDArray[Any]]
@@ -69,9 +70,9 @@ def stored_store(arrays: Stored, shapes: Sequence[Shape], vocabulary_size: int) 
     unigram = found["reals"][DISCOUNTS * tables :][:vocabulary_size]
     if not (np.isfinite(unigram).all() and unigram.min() > 0 and abs(unigram.sum() - 1) < 1e-9):
         raise FileError("The array 'reals' holds no unigram distribution.")
-    narrow = np.uint16 if vocabulary_size < 2**16 - 1 else np.uint32
-    if found["pieces"].dtype != narrow:
-        raise FileError(f"The array 'pieces' must hold {np.dtype(narrow).name} for {vocabulary_size} tokens.")
+    if found["pieces"].dtype != piece_type(vocabulary_size):
+        narrow = np.dtype(piece_type(vocabulary_size)).name
+        raise FileError(f"The array 'pieces' must hold {narrow} for {vocabulary_size} tokens.")
     return Store(directory, found["pieces"], found["numbers"], found["reals"], vocabulary_size, order)
 
 
