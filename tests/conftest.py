@@ -13,6 +13,8 @@ from polyloom_kernels.mixture import operation
 
 pytest.register_assert_rewrite("contract")
 
+os.environ["OMP_NUM_THREADS"] = "1"  # torch beside other workers: threads that wait for each other are far slower
+
 settings.register_profile("polyloom", deadline=None)  # how fast an example runs is no property of the code
 settings.load_profile("polyloom")
 

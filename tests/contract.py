@@ -40,7 +40,7 @@ from polyloom.model import BLOCK_BYTES
 Ids = NDArray[np.int64]
 
 LONG = 10_000  # tokens of the longest context
-ON_SCALE = {"probability": np.exp, "log": float}  # what an explanation's total is, from a log-probability
+ON_SCALE = {"probability": np.exp, "log": float, "logit": float}  # an explanation's total, from a log-probability
 
 
 def logsumexp(rows: NDArray[Any]) -> NDArray[np.float64]:

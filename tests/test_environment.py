@@ -84,7 +84,7 @@ def test_every_pin_is_allowed_and_every_tool_is_pinned(project: dict[str, Any], 
 
 def test_what_runs_is_what_is_pinned(project: dict[str, Any], pins: dict[str, Requirement]) -> None:
     asked = [*map(Requirement, project["dependencies"]), *reached(project, "dev")]
-    running = {one.name: version(one.name) for one in asked}
+    running = {one.name: version(one.name).partition("+")[0] for one in asked}  # torch says "2.13.0+cpu"
     assert running == {one.name: next(iter(pins[canonicalize_name(one.name)].specifier)).version for one in asked}
 
 

@@ -2,7 +2,15 @@
 
 import pytest
 
-from polyloom.tokens import ByteVocabulary, SentencePieceVocabulary, Vocabulary, WordVocabulary
+from polyloom.tokens import (
+    ByteVocabulary,
+    ForeignSentencePieceVocabulary,
+    ForeignVocabulary,
+    SentencePieceVocabulary,
+    Vocabulary,
+    WordVocabulary,
+)
+from tokens.foreigners import byte_level, llama_model
 from tokens.samples import TEXTS
 
 
@@ -18,9 +26,11 @@ def vocabularies() -> dict[str, Vocabulary]:
         "words": WordVocabulary.train(TEXTS),
         "unigram": SentencePieceVocabulary.train(TEXTS, size="auto"),
         "bpe": SentencePieceVocabulary.train(TEXTS, size=350, model="bpe"),
+        "foreign": ForeignVocabulary(byte_level().to_str(), size=400),
+        "llama": ForeignSentencePieceVocabulary(llama_model(), size=400),
     }
 
 
-@pytest.fixture(params=["bytes", "words", "unigram", "bpe"])
+@pytest.fixture(params=["bytes", "words", "unigram", "bpe", "foreign", "llama"])
 def vocabulary(request: pytest.FixtureRequest, vocabularies: dict[str, Vocabulary]) -> Vocabulary:
     return vocabularies[request.param]

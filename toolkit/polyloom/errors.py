@@ -2,6 +2,8 @@
 
     PolyloomError
     ├── FileError                        a file is damaged, cut short, foreign or of a future version
+    ├── MissingPackage (an ImportError)  an optional package is not installed
+    ├── TrainingError                    a training cannot go on: a loss or a gradient is no number any more
     └── InputError (also a ValueError)   what came in cannot be used
         ├── VocabularyError              a vocabulary cannot be built or read, or does not hold what was asked of it
         └── VocabularyMismatch           two parts that must speak the same vocabulary do not
@@ -17,6 +19,14 @@ class PolyloomError(Exception):
 
 class FileError(PolyloomError):
     """A file cannot be read as what it should be; what it was to replace is untouched."""
+
+
+class MissingPackage(PolyloomError, ImportError):  # noqa: N818 - "missing" already says that it is an error
+    """What was asked needs an optional package; the message says how to install it."""
+
+
+class TrainingError(PolyloomError):
+    """A training cannot go on; the weights are those of the step before."""
 
 
 class InputError(PolyloomError, ValueError):

@@ -4,10 +4,12 @@ A node has a **scale** and terms that add up on it:
 
     probability     p = Σ contribution
     log             ln p = Σ contribution, in nats, with − ln Z a term of its own
+    logit           ln p = Σ of what each part adds to the token's logit, the bend of a soft-cap, and − logsumexp
 
 A term may open as a child, a node of its own whose total is on its own scale: a layer that gives 0.4 of its probability
 to a mix opens as *its* account of that probability.  Between two scales nothing is redistributed: a child on another
-scale than its parent keeps its own numbers.  The total is computed apart from the terms, so the **residual**, total −
+scale than its parent keeps its own numbers.  On `logit` a part of a network may open into smaller ones: its total is
+then a part of the logit, and no probability.  The total is computed apart from the terms, so the **residual**, total −
 Σ terms, shows rounding and nothing else; no term is ever found by subtraction.
 
     lullabies  0.214 = n-gram 0.190 + skips 0.024          each of which opens in the same way
@@ -17,15 +19,16 @@ counted (`Term.evidence`).
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Literal
 
 from polyloom.errors import InputError
 
-Scale = Literal["probability", "log"]
+Scale = Literal["probability", "log", "logit"]
 SMALL = 0.01  # of the whole: smaller terms are printed as one
+SOFT_CAP, LOGSUMEXP = "soft-cap", "− logsumexp"  # on `logit`, what belongs to all tokens and to no part of the network
 
 
 @dataclass(frozen=True)
@@ -87,21 +90,21 @@ class Explanation:
 
     @property
     def probability(self) -> float:
-        """The token's probability, whatever the scale; InputError for a difference, which is none."""
+        """The token's probability, whatever the scale; InputError for a difference and a part of a logit."""
         if self.against is not None:
             raise InputError(f"{self._what()!r} is a difference on the scale {self.scale!r}: read its total.")
-        return math.exp(self.total) if self.scale == "log" else self.total
+        if self._is_part():
+            raise InputError(f"This is a part of the logit of {self.piece!r}: read its total.")
+        return self.total if self.scale == "probability" else math.exp(self.total)
 
     def shares(self) -> dict[str, float]:
         """Who speaks for the token, by name of the term: parts of 1, or all 0 where nothing speaks for it.
 
         On `probability` the part of each term.  On `log`, where terms are exponents and no parts, the probability that
         each layer with a positive weight gives the token alone, compared with the others; where no term opens, the part
-        of each positive term.
+        of each positive term.  On `logit` the part of each positive term, without − logsumexp and the soft-cap.
         """
-        voices = _voices(self)
-        whole = math.fsum(voices.values())
-        return {name: value / whole if whole else 0.0 for name, value in voices.items()}
+        return parts(_voices(self))
 
     def evidence(self, limit: int = 2) -> tuple[Passage, ...]:
         """Training lines of the largest counting term, however deep; empty if that term counted none."""
@@ -122,7 +125,11 @@ class Explanation:
     def _how_much(self) -> str:
         if self.against is not None:
             return f"difference of {self.scale} {self.total:+.6f}"
-        return f"{self.scale} {self.total:.6f}" + (f" (p {self.probability:.6f})" if self.scale == "log" else "")
+        plain = self.scale == "probability" or self._is_part()
+        return f"{self.scale} {self.total:.6f}" + ("" if plain else f" (p {self.probability:.6f})")
+
+    def _is_part(self) -> bool:
+        return self.scale == "logit" and all(term.name != LOGSUMEXP for term in self.terms)
 
     def _repr_html_(self) -> str:
         rows = "".join(_row(*row) for row in _table(self))
@@ -130,6 +137,12 @@ class Explanation:
         head = f"<b>{escape(self._what())}</b> after “{escape(self.context)}”: <b>{self._how_much()}</b>"
         foot = f"residual {abs(self.residual):.6f}" + (f"<ul>{seen}</ul>" if seen else "")
         return f"<div>{head}<table style='font-variant-numeric:tabular-nums'>{rows}</table>{foot}</div>"
+
+
+def parts(voices: Mapping[str, float]) -> dict[str, float]:
+    """How loud each voice is, as parts of 1; all 0 where all are silent."""
+    whole = math.fsum(voices.values())
+    return {name: value / whole if whole else 0.0 for name, value in voices.items()}
 
 
 def difference(ours: Explanation, theirs: Explanation) -> Explanation:
@@ -161,7 +174,7 @@ def _strongest(explanation: Explanation) -> Term:
         plain = explanation.against is None
         term = max(opened, key=lambda t: t.child.probability if plain and t.child else abs(t.contribution))
     else:
-        term = max(explanation.terms, key=lambda term: abs(term.contribution))
+        term = max(explanation.terms, key=lambda t: abs(t.contribution) * (explanation.scale != "logit" or _speaks(t)))
     return _strongest(term.child) if term.child is not None and term.child.terms else term
 
 
@@ -175,8 +188,22 @@ def _known_evidence(explanation: Explanation) -> tuple[Passage, ...]:
 def _voices(explanation: Explanation) -> dict[str, float]:
     if explanation.scale == "probability":
         return {term.name: term.contribution for term in explanation.terms}
+    if explanation.scale == "logit":
+        return {term.name: max(0.0, term.contribution) for term in explanation.terms if _speaks(term)}
     opened = {t.name: t.child.probability * (t.contribution < 0) for t in explanation.terms if t.child is not None}
     return opened or {term.name: max(0.0, term.contribution) for term in explanation.terms}
+
+
+def _speaks(term: Term) -> bool:
+    """Whether a term on `logit` is a part of the network."""
+    return term.name not in (SOFT_CAP, LOGSUMEXP)
+
+
+def _whole(explanation: Explanation) -> float:
+    """What a term is small beside: the total, or on `logit`, where large terms make a small total, all of them."""
+    if explanation.scale != "logit":
+        return abs(explanation.total)
+    return math.fsum(abs(term.contribution) for term in explanation.terms)
 
 
 def _table(
@@ -187,7 +214,7 @@ def _table(
     Numbers are on the top's scale; where a child changes the scale they begin anew on the child's, which its first row
     says.  Terms under a hundredth of the whole are summed up in one row, so that a printed receipt fits a screen.
     """
-    least = SMALL * abs(explanation.total) if least is None else least
+    least = SMALL * _whole(explanation) if least is None else least
     ordered = sorted(explanation.terms, key=lambda term: -abs(term.contribution))
     large = [term for term in ordered if abs(scale * term.contribution) >= least]
     for term in large:

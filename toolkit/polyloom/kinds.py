@@ -82,9 +82,17 @@ def _below(arrays: Arrays, prefix: str) -> Arrays:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
+def _transformer(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
+    from polyloom.transformer.model import TransformerModel  # torch, which not everybody needs
+
+    del nest
+    return TransformerModel.from_state(manifest, arrays)
+
+
 KINDS: dict[str, Callable[[dict[str, Any], Arrays, Nest], LanguageModel]] = {
     "association": _association,
     "position": _position,
     "layered": _layered,
     "reference": _reference,
+    "transformer": _transformer,
 }

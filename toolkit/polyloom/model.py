@@ -37,6 +37,7 @@ from polyloom.whole import whole
 
 if TYPE_CHECKING:
     from polyloom.generate.sampling import Sampling
+    from polyloom.generate.speculate import Speculation
     from polyloom.generate.trace import Generation
 
 Floats = NDArray[np.float64]
@@ -88,6 +89,14 @@ class Continuation(ABC):
         ours = self._explain(self.model.token_id(token))
         return ours if against is None else difference(ours, self._explain(self.model.token_id(against)))
 
+    def shares(self, token: Token, ago: int = 0) -> dict[str, float]:
+        """Who speaks for `token`, as `explain(token).shares()` says it; with `ago`, so many tokens before the end.
+
+        What writes asks this at every step: a model whose explanations are dear answers without making one.
+        """
+        place = self.back(ago) if ago else self
+        return place.explain(token).shares()
+
     def advance(self, token: Token) -> None:
         """Append one token to the text."""
         self._buffer = self._buffer.append(self._length, self.model.token_id(token))
@@ -105,6 +114,10 @@ class Continuation(ABC):
     @abstractmethod
     def fork(self) -> Self:
         """The same place again, to go on independently; shares what it can."""
+
+    def back(self, n: int = 1) -> "Continuation":
+        """The same text without its last n tokens, to go on independently; this place stays."""
+        return self.model.begin(self.tokens[: self._length - whole("n", n, 0, self._length)])
 
     def rebind(self, model: "LanguageModel") -> "Continuation":
         """The same text under another model; states of models that both know are taken over, others replayed.
@@ -185,11 +198,13 @@ class LanguageModel(ABC):
         """Why `token` is as likely as it is after `prompt`; with `against`, why likelier than that one."""
         return self.begin(prompt).explain(token, against)
 
-    def generate(self, prompt: Prompt = (), sampling: "Sampling | None" = None) -> "Generation":
-        """Go on from `prompt`; see `Sampling` for temperature, length and seed."""
+    def generate(
+        self, prompt: Prompt = (), sampling: "Sampling | None" = None, speculation: "Speculation | None" = None
+    ) -> "Generation":
+        """Go on from `prompt`; see `Sampling` for temperature, length and seed, `Speculation` for guessing ahead."""
         from polyloom.generate.loop import generate
 
-        return generate(self.begin(prompt), sampling)
+        return generate(self.begin(prompt), sampling, speculation)
 
     def perplexity(self, documents: Documents) -> float:
         """exp(−mean log-likelihood) over exactly the tokens given: as unsure as a fair choice among so many."""

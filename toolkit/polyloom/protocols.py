@@ -1,11 +1,11 @@
 """What `generate/` and `evaluate/` need of a model: no more than this, so that anything with these methods will do."""
 
-from typing import Any, Protocol, Self
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polyloom.explanation import Explanation
 from polyloom.tokens.vocabulary import Vocabulary
 
 
@@ -46,18 +46,30 @@ class Continues(Protocol):
         """Log-probabilities of the next token, float64 of shape (V,)."""
         ...
 
-    def explain(self, token: int) -> Explanation:
-        """Why a token is as likely as it is."""
+    def shares(self, token: int, ago: int = 0) -> dict[str, float]:
+        """Who speaks for a token, as parts of 1; with `ago`, so many tokens before the end."""
         ...
 
     def advance(self, token: int) -> None:
         """Append one token."""
         ...
 
-    def fork(self) -> Self:
+    def fork(self) -> "Continues":
         """The same place again, to go on independently."""
         ...
 
     def rebind(self, model: Any) -> "Continues":
         """The same text under another model."""
+        ...
+
+
+class ReadsAhead(Continues, Protocol):
+    """A place that can read several tokens at once and take them back: what speculation needs besides."""
+
+    def extend(self, tokens: Sequence[int]) -> NDArray[np.float64]:
+        """Append tokens; float64 (n, V): the distribution after each of them."""
+        ...
+
+    def back(self, n: int) -> Continues:
+        """The same text without its last n tokens."""
         ...

@@ -23,9 +23,12 @@ from polyloom.compose.pool import Voices, distributions, pool_of, sounding
 from polyloom.compose.reference import write_references
 from polyloom.documents import Documents, Ids, encoded
 from polyloom.errors import InputError, VocabularyMismatch
-from polyloom.explanation import Explanation
+from polyloom.explanation import Explanation, parts
 from polyloom.files import write
-from polyloom.model import Arrays, Candidates, Continuation, Floats, LanguageModel, Manifest, Prompt
+from polyloom.model import Arrays, Candidates, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
+from polyloom.whole import whole
+
+RECALLED = 32  # places at most whose rows of every layer are kept: a draft that is being verified is shorter
 
 
 @dataclass(frozen=True)
@@ -239,6 +242,7 @@ class LayeredContinuation(Continuation):
     ) -> None:
         super().__init__(model, tokens, buffer)
         self.members = members
+        self._lately: Voices[Floats] = []  # what each layer said of the last places, (n, V), where `extend` asked it
 
     def distribution(self) -> Floats:
         """Log-probabilities of the next token, float64 of shape (V,)."""
@@ -248,15 +252,44 @@ class LayeredContinuation(Continuation):
         """The k likeliest next tokens, fewer if the vocabulary is smaller."""
         return self.model.pooling.top(self._voices(), k)
 
-    def advance(self, token: int | str) -> None:
+    def shares(self, token: Token, ago: int = 0) -> dict[str, float]:
+        """Who speaks for a token, by layer: from what each gives it, without opening their accounts."""
+        known = self._lately and 0 <= ago < len(self._lately[0][1])
+        if ago and not known:
+            return self.back(ago).shares(token)
+        rows = [row[-1 - ago] for _, row in self._lately] if known else [r for _, r in distributions(self._voices())]
+        spoken, chosen = iter(rows), self.model.token_id(token)
+        factors = zip(self.model.layers, self.model.factors.tolist(), strict=True)
+        voice = self.model.pooling.voice
+        return parts({name: voice(factor, next(spoken)[chosen]) if factor else 0.0 for name, factor in factors})
+
+    def advance(self, token: Token) -> None:
         """Append one token to the text, for every layer."""
         super().advance(token)
+        self._lately = []
         for member in self.members:
             member.advance(token)
+
+    def extend(self, tokens: Prompt) -> Floats:
+        """Append tokens; float64 (n, V): the distribution after each of them.  Layers that can read them in one go."""
+        ids = self.model.ids(tokens)
+        if not len(ids) or all(type(member).extend is Continuation.extend for member in self.members):
+            return super().extend(ids)  # one by one, so that association models are asked together
+        for token in ids.tolist():
+            super().advance(token)
+        rows = [member.extend(ids) for member in self.members]
+        voices = sounding(self.model.factors, rows)
+        self._lately = voices if len(ids) <= RECALLED else []
+        return self.model.pooling.mixed(voices)
 
     def fork(self) -> Self:
         """The same place again; the states of the members are forked."""
         return type(self)(self.model, self.tokens, [member.fork() for member in self.members], self._buffer)
+
+    def back(self, n: int = 1) -> Self:
+        """The same text without its last n tokens; the members go back too, and keep what they can."""
+        kept = self._length - whole("n", n, 0, self._length)
+        return type(self)(self.model, self.tokens[:kept], [member.back(n) for member in self.members], self._buffer)
 
     def states(self) -> Iterator[Continuation]:
         """The mix's own state, then those of the layers."""

@@ -75,6 +75,10 @@ class Pool(ABC):
         """Scale, terms and total of one token: from all layers' own accounts, and the rows of those that are asked."""
 
     @abstractmethod
+    def voice(self, factor: float, log_prob: float) -> float:
+        """How loudly one layer speaks for a token to which it alone gives this log-probability."""
+
+    @abstractmethod
     def fitted(self, models: Sequence[LanguageModel], weights: Sequence[float], documents: Sequence[Ids]) -> Fit:
         """The weights that make the documents likeliest, never worse than the ones given."""
 
@@ -126,6 +130,10 @@ class Linear(Pool):
         terms = tuple(Term(n, v * c.probability, f"{v:.3f} × {c.probability:.6f}", c) for n, v, c in layers)
         return "probability", terms, float(np.exp(self.mixed(rows)[token]))
 
+    def voice(self, factor: float, log_prob: float) -> float:
+        """Its part of the probability."""
+        return factor * float(np.exp(log_prob))
+
     def fitted(self, models: Sequence[LanguageModel], weights: Sequence[float], documents: Sequence[Ids]) -> Fit:
         """By expectation–maximisation; the largest weight becomes 1."""
         return fit_shares(models, self.factors(weights), documents)
@@ -174,6 +182,10 @@ class Log(Pool):
         terms = [Term(n, next(spoken) if w else 0.0, f"{w:g} × ln {c.probability:.6g}", c) for n, w, c in layers]
         z = f"Z = {math.exp(normaliser):.6g}, so that all tokens sum to 1" if normaliser < 700 else "Z is very large"
         return "log", (*terms, Term("−ln Z", -float(normaliser), z)), float(scores[token] - normaliser)
+
+    def voice(self, factor: float, log_prob: float) -> float:
+        """The probability that it gives alone, if it speaks for what it finds likely: exponents are no parts."""
+        return float(np.exp(log_prob)) * (factor * log_prob < 0)
 
     def fitted(self, models: Sequence[LanguageModel], weights: Sequence[float], documents: Sequence[Ids]) -> Fit:
         """By projected Newton steps, within a box."""

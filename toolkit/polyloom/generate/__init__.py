@@ -2,6 +2,7 @@
 
 from polyloom.generate.loop import generate
 from polyloom.generate.sampling import Sampling
+from polyloom.generate.speculate import Speculated, Speculation
 from polyloom.generate.trace import Generation, Step
 
-__all__ = ["Generation", "Sampling", "Step", "generate"]
+__all__ = ["Generation", "Sampling", "Speculated", "Speculation", "Step", "generate"]

@@ -8,8 +8,11 @@
 
 in this order, each on what the one before left, normalised anew at the end.  All of this belongs here and never to a
 model: perplexity and receipts are those of the model's own distribution.
+
+Nothing sorts a whole vocabulary: what is cut off is found by a threshold, and only what may stay is put in order.
 """
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +20,11 @@ from numbers import Integral, Real
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from polyloom.documents import Ids
 from polyloom.errors import InputError
-
-Floats = NDArray[np.float64]
+from polyloom.generate.law import Law
+from polyloom.model import Floats, best
 
 RANGES: dict[str, tuple[type, float, float]] = {  # name: kind, smallest and largest
     "temperature": (Real, 0, sys.float_info.max),
@@ -32,6 +35,9 @@ RANGES: dict[str, tuple[type, float, float]] = {  # name: kind, smallest and lar
     "min_p": (Real, 0, 1),
     "repetition_penalty": (Real, 1, sys.float_info.max),
 }
+COARSE, NOTHING = 49, 63  # low bits of a float that are dropped: to count in eighths of a factor of 2, or all in one
+FEW = 1000  # numbers that are as soon put in order as counted
+ROUNDING = 1e-9  # more than what sums of probabilities in another order differ by
 
 
 @dataclass(frozen=True)
@@ -65,34 +71,68 @@ class Sampling:
         ):
             raise InputError(f"stop must be a tuple of texts that are not empty, got {stop!r}.")
 
-    def distribution(self, log_probs: Floats, tokens: Sequence[int] | NDArray[np.int64] = ()) -> Floats:
+    def distribution(self, log_probs: Floats, tokens: Sequence[int] | Ids = ()) -> Floats:
         """The probabilities that are drawn from, float64 (V,), given log-probabilities (V,) and the text so far."""
-        if self.repetition_penalty != 1 and len(tokens):
-            log_probs = log_probs.copy()
-            log_probs[np.unique(tokens)] *= self.repetition_penalty
-        if self.temperature == 0:
-            return (np.arange(len(log_probs)) == log_probs.argmax()).astype(np.float64)
-        with np.errstate(over="ignore"):  # next to no temperature: −∞ for all but the likeliest
-            chances = np.exp((log_probs - log_probs.max()) / self.temperature)
-        chances = np.where(self._kept(chances / chances.sum()), chances, 0.0)
-        return chances / chances.sum()
+        law, found = self.law(log_probs, tokens), np.zeros(len(log_probs))
+        found[law.tokens] = law.chances
+        return found
 
-    def draw(
-        self, log_probs: Floats, random: np.random.Generator, tokens: Sequence[int] | NDArray[np.int64] = ()
-    ) -> int:
+    def draw(self, log_probs: Floats, random: np.random.Generator, tokens: Sequence[int] | Ids = ()) -> int:
         """One token id from log-probabilities (V,), given the text so far; takes one number from `random`."""
-        drawn = random.random()
-        cumulative = np.cumsum(self.distribution(log_probs, tokens))
-        return min(int(np.count_nonzero(cumulative <= drawn * cumulative[-1])), len(cumulative) - 1)
+        return self.law(log_probs, tokens).drawn(random.random())
 
-    def _kept(self, chances: Floats) -> NDArray[np.bool_]:
-        """Which tokens top_k, top_p and min_p leave; at least the likeliest."""
-        if not self.top_k and self.top_p == 1 and not self.min_p:
-            return np.ones(len(chances), np.bool_)
-        order = np.argsort(-chances, kind="stable")[: self.top_k or None]
-        ordered = chances[order] / chances[order].sum()
-        before = np.cumsum(ordered) - ordered
-        stays = (before < self.top_p) & (ordered >= self.min_p * ordered[0])
-        kept = np.zeros(len(chances), np.bool_)
-        kept[order[stays]] = True
-        return kept
+    def law(self, log_probs: Floats, tokens: Sequence[int] | Ids = ()) -> Law:
+        """The tokens that may be drawn and their probabilities, given log-probabilities (V,) and the text so far."""
+        if self.repetition_penalty != 1 and len(tokens):
+            said, given = np.asarray(tokens), log_probs
+            log_probs = given.copy()
+            log_probs[said] = given[said] * self.repetition_penalty
+        if self.temperature == 0:
+            return Law.certain(int(log_probs.argmax()))
+        with np.errstate(over="ignore"):  # next to no temperature: −∞ for all but the likeliest
+            scaled = log_probs - log_probs.max()
+            scaled /= self.temperature
+        possible = self._possible(scaled)
+        chances = np.exp(scaled, out=scaled) if possible is None else np.exp(scaled[possible])
+        left = self._left(chances)
+        left, chances = (np.arange(len(chances)), chances) if left is None else (left, chances[left])
+        chances /= chances.sum()
+        return Law(left if possible is None else possible[left], chances)
+
+    def _possible(self, scaled: Floats) -> Ids | None:
+        """Tokens that hold all those which top_k and min_p leave, so that the others need no exponential; rising."""
+        least = -np.inf
+        if 0 < self.top_k < len(scaled):
+            least = np.partition(scaled, -self.top_k)[-self.top_k]
+        elif self.top_p == 1 and self.min_p:
+            least = math.log(self.min_p)
+        return None if least == -np.inf else np.flatnonzero(scaled >= least - ROUNDING)
+
+    def _left(self, chances: Floats) -> Ids | None:
+        """Which places of a row top_k, top_p and min_p leave, each of what the one before left; rising; None: all."""
+        left = np.sort(best(chances, self.top_k).tokens) if self.top_k else None
+        if self.top_p < 1:
+            left = _nucleus(chances, self.top_p) if left is None else left[_nucleus(chances[left], self.top_p)]
+        if self.min_p:
+            left = np.arange(len(chances)) if left is None else left
+            left = left[chances[left] >= self.min_p * chances[left].max()]
+        return left
+
+
+def _nucleus(chances: Floats, part: float) -> Ids:
+    """The places of the largest of a row, ties by smaller place, until they make up this part of its sum; rising.
+
+    The leading bits of positive floats order them as integers.  What has larger ones than the number at which the part
+    is reached stays, what has smaller ones goes, and only those with the same ones are put in order.
+    """
+    coarse = chances.view(np.int64) >> (COARSE if len(chances) > FEW else NOTHING)
+    sums: Floats = np.cumsum(np.bincount(coarse, chances)[::-1])  # of the largest first
+    at = int(np.searchsorted(sums, part * sums[-1]))
+    level = len(sums) - 1 - at
+    among = np.flatnonzero(coarse == level)
+    among = among[np.argsort(-chances[among], kind="stable")]
+    ordered = chances[among] / sums[-1]
+    before = (sums[at - 1] / sums[-1] if at else 0.0) + np.cumsum(ordered) - ordered
+    kept = coarse > level
+    kept[among[before < part]] = True
+    return np.flatnonzero(kept)

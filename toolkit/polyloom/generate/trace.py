@@ -10,13 +10,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from polyloom.errors import InputError
 from polyloom.generate.sampling import Sampling
+from polyloom.model import Floats, best
 from polyloom.whole import whole
 
 if TYPE_CHECKING:
+    from polyloom.generate.speculate import Speculated
     from polyloom.protocols import Continues, HasVocabulary
 
+CANDIDATES = 5  # that a step remembers
 SHOWN = 40  # characters of a text that a generation shows of itself
 
 
@@ -47,6 +52,7 @@ class Generation:
     """A text that a model wrote after a prompt.
 
     The first `kept` steps were taken over from another generation, and `forced` is the token that was put after them.
+    `speculation` says how guessing went, if somebody guessed.
     """
 
     prompt: str
@@ -56,24 +62,30 @@ class Generation:
     origin: "Continues | None" = field(default=None, compare=False)
     kept: int = field(default=0, compare=False)
     forced: int | None = field(default=None, compare=False)
+    speculation: "Speculated | None" = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return self.text
 
     def __repr__(self) -> str:
         steps = f"{len(self.steps)} step{'s' * (len(self.steps) != 1)}"
-        return f"<Generation of {steps} after {_short(self.prompt[-SHOWN:])}: {_short(self.text)}>"
+        guessed = f"; {self.speculation}" if self.speculation else ""
+        return f"<Generation of {steps} after {_short(self.prompt[-SHOWN:])}: {_short(self.text)}{guessed}>"
 
     @property
     def recipe(self) -> dict[str, Any]:
         """How the text was made, for JSON: models by digest, weights, prompt, settings; `polyloom.replay` reads it.
 
+        Where a draft had a part in the dice, every token is told, so that the text can be made again without the draft.
         Raises InputError if the model that wrote it has no digest.
         """
         from polyloom.compose.recipe import written_by
 
-        kept = [step.token for step in self.steps[: self.kept]]
-        return written_by(self._begun(), self.prompt, kept, self.forced, self.sampling)
+        tokens = [step.token for step in self.steps]
+        if self.speculation and self.sampling.temperature:
+            told = replace(self.sampling, max_tokens=len(tokens))
+            return written_by(self._begun(), self.prompt, tokens, None, told)
+        return written_by(self._begun(), self.prompt, tokens[: self.kept], self.forced, self.sampling)
 
     def save_recipe(self, path: str | os.PathLike[str]) -> Path:
         """Write the recipe as a JSON file, by convention `x.recipe.json`, whole or not at all; returns its path."""
@@ -112,12 +124,20 @@ class Generation:
         from polyloom.generate.loop import resume
 
         start = self if model is None else replace(self, origin=self._begun().rebind(model))
-        return resume(start, self.steps[:step], start.scrub(step), token, sampling or self.sampling)
+        guessing = self.speculation and self.speculation.settings
+        return resume(start, self.steps[:step], start.scrub(step), token, sampling or self.sampling, guessing)
 
     def _begun(self) -> "Continues":
         if self.origin is None:
             raise InputError("This generation does not know where it began: take one that a model wrote.")
         return self.origin
+
+
+def step_of(place: "Continues", token: int, log_probs: Floats, ago: int = 0) -> Step:
+    """The record of one token: given the distribution that it came from, at a place or `ago` tokens before it."""
+    pieces, likeliest = place.model.vocabulary.pieces, best(log_probs, CANDIDATES).tokens
+    candidates = tuple((pieces[other], float(np.exp(log_probs[other]))) for other in likeliest.tolist())
+    return Step(token, pieces[token], float(log_probs[token]), place.shares(token, ago), candidates)
 
 
 def _short(text: str) -> str:

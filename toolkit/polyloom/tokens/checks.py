@@ -55,3 +55,19 @@ def stored(arrays: Mapping[str, NDArray[Any]], name: str, dtype: type[np.generic
         expected = np.dtype(dtype).name
         raise VocabularyError(f"Array {name!r} must be one row of {expected}, is {array.dtype} of shape {array.shape}.")
     return array
+
+
+def stored_number(arrays: Mapping[str, NDArray[Any]], name: str) -> int:
+    """The single whole number of an array out of a file."""
+    numbers = stored(arrays, name, np.int64)
+    if len(numbers) != 1:
+        raise VocabularyError(f"Array {name!r} must hold one number, holds {len(numbers)}.")
+    return int(numbers[0])
+
+
+def stored_name(arrays: Mapping[str, NDArray[Any]], name: str) -> str | None:
+    """A name in UTF-8 out of a file; None if it is empty."""
+    try:
+        return stored(arrays, name, np.uint8).tobytes().decode("utf-8") or None
+    except ValueError as error:
+        raise VocabularyError(f"Array {name!r} is no text: {error}") from error

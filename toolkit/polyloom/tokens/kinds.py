@@ -5,6 +5,8 @@ from typing import Any
 
 from polyloom.errors import VocabularyError
 from polyloom.tokens.byte import ByteVocabulary
+from polyloom.tokens.foreign import ForeignVocabulary
+from polyloom.tokens.foreign_sentencepiece import ForeignSentencePieceVocabulary
 from polyloom.tokens.sentencepiece import SentencePieceVocabulary
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.tokens.word import WordVocabulary
@@ -13,6 +15,8 @@ KINDS: dict[str, type[Vocabulary]] = {
     ByteVocabulary.kind: ByteVocabulary,
     WordVocabulary.kind: WordVocabulary,
     SentencePieceVocabulary.kind: SentencePieceVocabulary,
+    ForeignVocabulary.kind: ForeignVocabulary,
+    ForeignSentencePieceVocabulary.kind: ForeignSentencePieceVocabulary,
 }
 
 

@@ -4,8 +4,8 @@ The file is a protocol buffer: a run of fields, each a key (number · 8 + wire t
 
     model    1: piece (repeated)     2: trainer    3: normaliser    (4, 5: self tests and others, not needed)
     piece    1: text     2: score, float32     3: type
-    trainer  3: algorithm    35: byte fallback    40 … 43: ids of <unk>, <s>, </s>, <pad>
-    normaliser  3: dummy prefix    4: remove extra spaces    5: space becomes U+2581
+    trainer  3: algorithm    24: space as suffix    35: byte fallback    40 … 43: ids of <unk>, <s>, </s>, <pad>
+    normaliser  2: character map    3: dummy prefix    4: remove extra spaces    5: space becomes U+2581
 
 Two reasons to know this format.  Releases of SentencePiece crash on crafted files (a character map that leads out of
 its memory, a very long piece: google/sentencepiece issues 1269 and 1263), so its C++ reader only ever sees bytes that
@@ -21,7 +21,7 @@ from typing import Literal
 Algorithm = Literal["unigram", "bpe"]
 ALGORITHMS: dict[Algorithm, int] = {"unigram": 1, "bpe": 2}
 
-NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6  # types of piece; 4 (user defined) and 5 (unused) do not occur here
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # types of piece; ours have neither 4 nor 5
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 VARINT_LIMIT = 10  # bytes; what 64 bits need
@@ -36,6 +36,21 @@ class Piece:
     text: str
     score: float
     type: int = NORMAL
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a model does to a text beside cutting it; the defaults are what our own models do.
+
+    `charmap` and `suffix` are read only: `write` knows no model that has them.
+    """
+
+    byte_fallback: bool = True
+    dummy_prefix: bool = False
+    remove_extra_spaces: bool = False
+    escape_spaces: bool = True
+    suffix: bool = False
+    charmap: bool = False
 
 
 def read(content: bytes) -> tuple[Algorithm, tuple[Piece, ...]]:
@@ -53,10 +68,26 @@ def read(content: bytes) -> tuple[Algorithm, tuple[Piece, ...]]:
     raise ValueError("its algorithm is neither unigram nor BPE")
 
 
-def write(algorithm: Algorithm, pieces: tuple[Piece, ...]) -> bytes:
-    """A model file with these pieces, byte fallback, and no change to the text other than space to U+2581."""
-    trainer = _number(3, ALGORITHMS[algorithm]) + _number(35, 1) + _ids(unknown=0, begin=-1, end=1, padding=-1)
-    normaliser = _number(3, 0) + _number(4, 0) + _number(5, 1)
+def read_rules(content: bytes) -> Rules:
+    """The rules of a model file; a ValueError says what is wrong with it."""
+    parts = {number: dict(_fields(_bytes(value))) for number, value in _fields(content) if number in (2, 3)}
+    trainer, normaliser = parts.get(2, {}), parts.get(3, {})
+    return Rules(
+        byte_fallback=bool(trainer.get(35, 0)),
+        dummy_prefix=bool(normaliser.get(3, 1)),  # absent fields of a normaliser mean yes in this format
+        remove_extra_spaces=bool(normaliser.get(4, 1)),
+        escape_spaces=bool(normaliser.get(5, 1)),
+        suffix=bool(trainer.get(24, 0)),
+        charmap=bool(normaliser.get(2, b"")),
+    )
+
+
+def write(algorithm: Algorithm, pieces: tuple[Piece, ...], rules: Rules = Rules()) -> bytes:
+    """A model file with these pieces and rules; the defaults change nothing in a text but space to U+2581."""
+    trainer = _number(3, ALGORITHMS[algorithm]) + _number(35, rules.byte_fallback)
+    trainer += _ids(unknown=0, begin=-1, end=1, padding=-1)  # of the training; the types of the pieces are what counts
+    normaliser = _number(3, rules.dummy_prefix) + _number(4, rules.remove_extra_spaces)
+    normaliser += _number(5, rules.escape_spaces)
     listed = b"".join(_block(1, _piece_bytes(piece)) for piece in pieces)
     return listed + _block(2, trainer) + _block(3, normaliser)
 

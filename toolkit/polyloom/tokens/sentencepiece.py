@@ -52,7 +52,7 @@ class SentencePieceVocabulary(Vocabulary):
         self.model_bytes = write(self.model, learnt)
         self.pieces = tuple(piece.text for piece in learnt)
         self._contents = _contents(self.pieces)
-        self._processor = _processor(self.model_bytes)
+        self._processor = processor_of(self.model_bytes)
 
     @classmethod
     def train(cls, texts: Iterable[str], size: Size = AUTOMATIC_SIZE, model: Algorithm = "unigram") -> Self:
@@ -106,7 +106,8 @@ def _checked_model(model_bytes: object) -> tuple[Algorithm, tuple[Piece, ...]]:
     if pieces[: len(FRAME)] != FRAME:
         raise VocabularyError(
             f"This model does not begin with <unk>, </s> and the 256 bytes, as a round trip of any text needs. "
-            f"Train one with {SentencePieceVocabulary.__name__}.train(texts)."
+            f"Train one with {SentencePieceVocabulary.__name__}.train(texts). What belongs to another model is a "
+            f"ForeignSentencePieceVocabulary."
         )
     names = {piece.text for piece in FRAME}
     for id, piece in enumerate(pieces[len(FRAME) :], start=len(FRAME)):
@@ -130,7 +131,8 @@ def _contents(pieces: tuple[str, ...]) -> tuple[bytes, ...]:
     return (pieces[0].encode("ascii"), b"", *(bytes([byte]) for byte in range(256)), *learnt)
 
 
-def _processor(model_bytes: bytes) -> "SentencePieceProcessor":
+def processor_of(model_bytes: bytes) -> "SentencePieceProcessor":
+    """What cuts texts by a model file that `modelproto.write` composed; VocabularyError if it cannot be used."""
     from sentencepiece import SentencePieceProcessor  # a compiled library, loaded with the first such vocabulary
 
     try:

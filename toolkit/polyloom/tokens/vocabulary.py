@@ -6,7 +6,8 @@ The contract, which all leaves keep:
 
 - `pieces[i]` is the name of id `i`; names are unique, ids are positions, and neither ever changes.
 - A special piece (`</s>`, `<unk>`) is *placed* by programs and never *read* out of text: whoever types `</s>` gets
-  its characters.  `decode` drops `</s>`, because it separates sequences and is no part of any.
+  its characters.  `decode` drops `</s>`, because it separates sequences and is no part of any.  A leaf whose pieces
+  come from elsewhere may have other names for the two (`end_name`, `unknown_name`).
 - Two vocabularies are equal exactly when their digests are: SHA-256 over the kind, the pieces and, where the pieces
   alone do not settle how text is cut, the model's bytes.
 - What enters is checked here, once; a leaf sees only valid Unicode text and ids in range.
@@ -42,6 +43,8 @@ class Vocabulary(ABC):
 
     kind: ClassVar[str]
     pieces: tuple[str, ...]
+    end_name: str | None = SENTENCE_END
+    unknown_name: str | None = UNKNOWN
 
     @final
     @property
@@ -61,13 +64,13 @@ class Vocabulary(ABC):
     @cached_property
     def sentence_end(self) -> int | None:
         """The id of `</s>`, which separates sequences inside a document, or None."""
-        return self._ids.get(SENTENCE_END)
+        return None if self.end_name is None else self._ids.get(self.end_name)
 
     @final
     @cached_property
     def unknown(self) -> int | None:
         """The id of `<unk>`, which stands for what the vocabulary lacks, or None."""
-        return self._ids.get(UNKNOWN)
+        return None if self.unknown_name is None else self._ids.get(self.unknown_name)
 
     @final
     def encode(self, text: str) -> Ids:

@@ -1,0 +1,128 @@
+# pyright: basic, reportCallIssue=false
+# numba compiles these functions; its decorators have no types, and an intrinsic is called without its typing context.
+"""`experts` compiled for the processor: each weight of a chosen expert comes from memory once, for all its tokens.
+
+Rows of weights are taken in pairs: a row of `gate` with the one of `up`, a row of the upper half of `down` with one of
+the lower.  A pair meets up to six tokens at a time, twelve sums in the registers, while the tokens of an expert stay in
+the cache.  A token's sums are made in the same order whoever else is there, so its result is the same to the last bit.
+"""
+
+import numpy as np
+from numba import njit, types
+
+from polyloom_kernels.activation import open_gate
+from polyloom_kernels.dots import BFLOAT16, FLOAT32, tile
+
+MOST = 6  # tokens that meet a pair of rows at a time: more sums than that do not fit into the registers
+
+
+def paired(kind, count):
+    """Two rows of weights with `count` tokens that lie one after another; the sums into two rows."""
+    dots = tile(kind, 2, count, 1)
+
+    @njit(nogil=True)
+    def run(first, second, columns, x, found):
+        sums = dots((first, second), columns, x, 4 * columns)
+        for n in range(count):
+            found[0, n], found[1, n] = sums[n], sums[count + n]
+
+    return run
+
+
+REAL2, REAL4, REAL6 = paired(FLOAT32, 2), paired(FLOAT32, 4), paired(FLOAT32, 6)
+BRAIN2, BRAIN4, BRAIN6 = paired(BFLOAT16, 2), paired(BFLOAT16, 4), paired(BFLOAT16, 6)
+
+
+@njit(nogil=True)
+def pair(kind, count, first, second, columns, x, found):
+    """The sums for at least `count` tokens: what lies behind them is read, and counts for nothing."""
+    if kind == FLOAT32:
+        if count <= 2:
+            REAL2(first, second, columns, x, found)
+        elif count <= 4:
+            REAL4(first, second, columns, x, found)
+        else:
+            REAL6(first, second, columns, x, found)
+    elif count <= 2:
+        BRAIN2(first, second, columns, x, found)
+    elif count <= 4:
+        BRAIN4(first, second, columns, x, found)
+    else:
+        BRAIN6(first, second, columns, x, found)
+
+
+@njit(nogil=True)
+def multiply(kind, first, second, rows, columns, x, tokens, one, two):
+    """one, two (tokens, rows) = x · W of the matrices at two addresses; x (tokens and some more, columns)."""
+    found = np.empty((2, MOST), np.float32)
+    tiles = (tokens + MOST - 1) // MOST
+    step = (tokens + tiles - 1) // tiles
+    line = (4 if kind == FLOAT32 else 2) * columns
+    for row in range(rows):
+        for at in range(0, tokens, step):
+            count = min(step, tokens - at)
+            pair(kind, count, first, second, columns, x.ctypes.data + 4 * columns * at, found)
+            for n in range(count):
+                one[at + n, row], two[at + n, row] = found[0, n], found[1, n]
+        first += line
+        second += line
+
+
+@njit(nogil=True)
+def sorted_by_expert(chosen, count):
+    """Where each expert's choices start, (count + 1,), and the choices in the order of experts, then of tokens."""
+    starts, order = np.zeros(count + 1, np.int64), np.empty(chosen.size, np.int64)
+    for n in range(chosen.size):
+        starts[chosen[n] + 1] += 1
+    for expert in range(count):
+        starts[expert + 1] += starts[expert]
+    free = starts.copy()
+    for n in range(chosen.size):
+        order[free[chosen[n]]] = n
+        free[chosen[n]] += 1
+    return starts, order
+
+
+@njit(nogil=True, cache=True)
+def experts(x, kind, places, strides, count, size, chosen, weights, each, out):
+    """Add to `out`, which is zero.  `places` and `strides` of gate, up and down are in bytes, from expert to expert."""
+    starts, order = sorted_by_expert(chosen, count)
+    width, most = x.shape[1], MOST
+    for expert in range(count):
+        most = max(most, starts[expert + 1] - starts[expert] + MOST)
+    half = (width + 1) // 2  # of an odd width, the row in the middle belongs to both
+    given, gate = np.zeros((most, width), np.float32), np.zeros((most, size), np.float32)
+    up = np.empty((most, size), np.float32)
+    upper, lower = np.empty((most, half), np.float32), np.empty((most, half), np.float32)
+    line = (4 if kind == FLOAT32 else 2) * size
+    for expert in range(count):
+        here = order[starts[expert] : starts[expert + 1]]
+        tokens = len(here)
+        if tokens == 0:
+            continue
+        for n in range(tokens):
+            for k in range(width):
+                given[n, k] = x[here[n] // each, k]
+        at = places + expert * strides
+        multiply(kind, at[0], at[1], size, width, given, tokens, gate, up)
+        for n in range(tokens):
+            open_gate(gate[n], up[n])
+        multiply(kind, at[2], at[2] + line * (width - half), half, size, gate, tokens, upper, lower)
+        for n in range(tokens):
+            weight, row = weights[here[n]], out[here[n] // each]
+            for k in range(half):
+                row[k] += weight * upper[n, k]
+            for k in range(2 * half - width, half):
+                row[width - half + k] += weight * lower[n, k]
+
+
+REALS, WHOLE = types.float32[:, ::1], types.int64[::1]
+KERNELS = (
+    (
+        experts,
+        (
+            *(REALS, types.int64, WHOLE, WHOLE, types.int64, types.int64),
+            *(WHOLE, types.float32[::1], types.int64, REALS),
+        ),
+    ),
+)

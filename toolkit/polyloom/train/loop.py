@@ -1,0 +1,165 @@
+"""Training: a model and documents in, a better model out.
+
+    trained = train(model, documents, Training(minutes=5), folder="run")
+    trained.model.generate("It was")
+
+The model that is given stays what it was; training works on a copy in float32.  Documents are taken as they are, each
+after its begin token, and cut to pieces of `length` tokens: end each in `</s>` if the model is to know where texts end.
+
+Every step follows from the seed, its number and the state before it, so a run that was interrupted or killed, and is
+started again with the same arguments, ends with the weights it would have had, bit for bit, on the same machine with
+the same number of threads.  Ctrl-C ends it after the step it is in, with all that there is; a second one at once.
+"""
+
+import copy
+import hashlib
+import os
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from polyloom.association.aside import set_aside
+from polyloom.documents import Documents, Ids, checked_ids, encoded
+from polyloom.errors import InputError, VocabularyMismatch
+from polyloom.tokens.vocabulary import Vocabulary
+from polyloom.train.checkpoint import Identity, Store, weights_of
+from polyloom.train.history import Callback, History, Log
+from polyloom.train.infill import infilled
+from polyloom.train.interruption import Interruption
+from polyloom.train.run import Run, opening
+from polyloom.train.settings import Training
+from polyloom.train.terminal import watching
+from polyloom.train.validation import Validation
+from polyloom.transformer.config import TransformerConfig
+from polyloom.transformer.decoder import Decoder
+from polyloom.transformer.model import TransformerModel
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training ended with.
+
+    `model` is the one with the smallest held-out loss, or the last if nothing was held out; `last` the one after the
+    last step.  `stopped` is "steps", "minutes", "patience" or "interrupted".
+    """
+
+    model: TransformerModel
+    last: TransformerModel
+    history: History = field(repr=False)
+    stopped: str
+    training: Training
+
+
+def train(
+    model: TransformerModel | TransformerConfig | str,
+    documents: Documents,
+    training: Training | None = None,
+    held_out: Documents | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    callbacks: Iterable[Callback] = (),
+    log: Log | None = None,
+    progress: bool | None = None,
+    vocabulary: Vocabulary | None = None,
+) -> Trained:
+    """Train a model; a config, or the name of a preset, with a vocabulary stands for a new one.
+
+    `held_out` documents are judged and not learned from; without them one document in twenty is, chosen by its content,
+    unless that would leave too little.  In `folder` the run keeps its checkpoints and goes on from them.  After every
+    step each of `callbacks` gets a `Progress` (KeyboardInterrupt from one of them stops the training as Ctrl-C does)
+    and `log` its numbers.  `progress` shows a line that moves in a terminal, and prints one now and then elsewhere;
+    False shows nothing, and leaves the screen to the callbacks.
+
+    Raises InputError for arguments that do not fit together, TrainingError if a loss is no number any more, FileError
+    if a checkpoint is damaged, OSError if the disk is full; the checkpoints stay good then.
+    """
+    training = training or Training()
+    start = _begun(model, vocabulary, training)
+    training = training.of_length(start.config.context)
+    learned, aside = _parted(start, documents, held_out, training)
+    with _surroundings(training, start.decoder) as interruption, watching(progress) as shown:
+        network = trainable(start.decoder, training)
+        store = None if folder is None else Store(Path(folder), _identity(start, network, training, learned, aside))
+        validation = Validation(aside, opening(start.config), training)
+        run = Run(network, start.vocabulary, training, learned, validation, store)
+        stopped = run.go(interruption, [*shown, *callbacks], log)
+    best = run.best_network()
+    last = TransformerModel(run.network, start.vocabulary)
+    better = last if best is None else TransformerModel(best, start.vocabulary)
+    return Trained(better, last, run.history, stopped, training)
+
+
+def trainable(decoder: Decoder, training: Training) -> Decoder:
+    """A copy in float32 whose weights may move."""
+    network = copy.deepcopy(decoder).float().requires_grad_(True)
+    network.recompute = training.checkpointing
+    return network.train()
+
+
+def _begun(
+    model: TransformerModel | TransformerConfig | str, vocabulary: Vocabulary | None, training: Training
+) -> TransformerModel:
+    """The model to start from."""
+    if not isinstance(model, TransformerModel):
+        if vocabulary is None:
+            raise InputError("A new model needs a vocabulary: train(config, documents, vocabulary=…).")
+        return TransformerModel.build(model, vocabulary, training.seed)
+    if vocabulary is not None and vocabulary != model.vocabulary:
+        raise VocabularyMismatch(f"The model speaks {model.vocabulary!r}, not {vocabulary!r}. Leave `vocabulary` out.")
+    return model
+
+
+def _parted(
+    model: TransformerModel, documents: Documents, held_out: Documents | None, training: Training
+) -> tuple[list[Ids], list[Ids]]:
+    """Documents to learn from, and those to judge by."""
+    vocabulary = model.vocabulary
+    vocabulary.encode(training.sample)  # raises now rather than after an hour
+    given = [ids for ids in encoded(documents, vocabulary) if len(ids)]
+    learned, aside = set_aside(given) if held_out is None else (given, list(encoded(held_out, vocabulary)))
+    judged = [ids for ids in aside if len(ids) > (opening(model.config) is None)]
+    if training.infill is not None:
+        learned = [checked_ids(ids, vocabulary) for ids in infilled(learned, training.infill)]
+    if not any(len(ids) > (opening(model.config) is None) for ids in learned):
+        raise InputError(f"There is nothing to learn from: {len(given)} documents, and in none a token after another.")
+    if training.patience is not None and not judged:
+        raise InputError("patience needs text to judge by, and nothing was held out. Give held_out=[…] or no patience.")
+    return learned, judged
+
+
+@contextmanager
+def _surroundings(training: Training, decoder: Decoder) -> Generator[Interruption]:
+    """Threads, dice and Ctrl-C as training needs them, and afterwards as they were."""
+    threads, device = torch.get_num_threads(), decoder.embedding.weight.device
+    if training.threads is not None:
+        torch.set_num_threads(training.threads)
+    try:
+        mine = [device] if device.type == "cuda" else list[torch.device]()
+        with torch.random.fork_rng(mine), Interruption() as interruption:  # pyright: ignore[reportUnknownMemberType]
+            yield interruption
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _identity(
+    model: TransformerModel, network: Decoder, training: Training, learned: Sequence[Ids], aside: Sequence[Ids]
+) -> Identity:
+    """What makes this run this run."""
+    weights = weights_of(network)
+    return {
+        "settings": training.to_json(),
+        "config": model.config.to_json(),
+        "vocabulary": model.vocabulary.digest,
+        "first weights": _digest(weights[name].cpu().numpy().tobytes() for name in sorted(weights)),
+        "documents": _digest(ids.tobytes() for ids in learned),
+        "held-out text": _digest(ids.tobytes() for ids in aside),
+    }
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(len(part).to_bytes(8, "little") + part)
+    return found.hexdigest()

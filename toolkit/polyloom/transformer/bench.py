@@ -1,0 +1,128 @@
+"""Rows of `polyloom bench transformer` about running: generation against `transformers`, and how well logits agree.
+
+A Qwen3 of 33M random weights, saved by `transformers` and loaded by both, goes on greedily from the same prompt, one
+thread, in float32 and bfloat16; the better of a few runs counts, turn by turn.  Parity is the largest difference of
+any logit, over random tiny models of five families, all at once and token by token.
+"""
+
+import importlib.util
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from polyloom.cli.rows import Row
+from polyloom.generate.sampling import Sampling
+from polyloom.tokens.word import WordVocabulary
+from polyloom.transformer.huggingface import read_folder
+from polyloom.transformer.model import TransformerModel
+
+PEER = "transformers"
+ABSENT = "transformers is not installed"
+PROMPT, NEW, RUNS = 16, 128, 3
+SHAPE: dict[str, Any] = {
+    "vocab_size": 16_384, "hidden_size": 512, "intermediate_size": 1_408, "num_hidden_layers": 8,
+    "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 64, "max_position_embeddings": 2_048,
+    "tie_word_embeddings": True,
+}  # fmt: skip
+TINY: dict[str, Any] = {
+    "vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 64,
+}  # fmt: skip
+GPT2: dict[str, Any] = {"vocab_size": 96, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "Llama": TINY,
+    "Mistral": {**TINY, "sliding_window": 8},
+    "Qwen3": {**TINY, "head_dim": 8},
+    "Qwen3Moe": {
+        **TINY, "head_dim": 8, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24,
+        "norm_topk_prob": True, "decoder_sparse_step": 1,
+    },
+    "GPT2": GPT2,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same weights twice: `theirs` a live model of transformers, `ours` loaded from what it saved."""
+
+    theirs: Any
+    ours: TransformerModel
+
+
+def rows(shared: Path | None) -> Iterator[Row]:
+    """The rows, in about half a minute; nothing of `shared` is needed."""
+    del shared
+    if importlib.util.find_spec("transformers") is None:
+        yield Row(group="transformer", name="generate", value=None, unit="tokens/s", reason=ABSENT)
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield from _parity_rows()
+        for dtype in ("float32", "bfloat16"):
+            yield _generate_row(dtype)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def pair(family: str, settings: dict[str, Any], dtype: str = "float32") -> Pair:
+    """A random model of a family, in both libraries."""
+    import transformers
+
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{family}Config")(**settings)
+    theirs: Any = getattr(transformers, "GPT2LMHeadModel" if family == "GPT2" else f"{family}ForCausalLM")(config)
+    theirs = theirs.to(getattr(torch, dtype)).eval()
+    with tempfile.TemporaryDirectory() as folder:
+        theirs.save_pretrained(folder)
+        found, decoder = read_folder(Path(folder))
+        words = WordVocabulary([f"w{n}" for n in range(found.vocabulary_size)])
+        return Pair(theirs, TransformerModel(decoder, words))
+
+
+def _parity_rows() -> Iterator[Row]:
+    """The largest difference of logits of each family; also of the log-probabilities with a cache."""
+    for family, settings in FAMILIES.items():
+        both, ids = pair(family, settings), np.random.default_rng(0).integers(0, 96, 40)
+        with torch.no_grad():
+            theirs: torch.Tensor = both.theirs(torch.tensor(ids[None])).logits[0]
+        apart = float((both.ours.logits(ids) - theirs).abs().max())
+        expected = torch.log_softmax(theirs.double(), -1).numpy()
+        place = both.ours.begin(ids[:1])
+        cached = [place.distribution(), *(place.extend([token])[0] for token in ids[1:].tolist())]
+        apart = max(apart, float(np.abs(np.stack(cached) - expected).max()))
+        yield Row(
+            group="transformer", name=f"logits of {family} against transformers, cached and not, 40 tokens",
+            value=apart, unit="largest difference", bar="value <= 0.0001",
+        )  # fmt: skip
+
+
+def _generate_row(dtype: str) -> Row:
+    both = pair("Qwen3", SHAPE, dtype)
+    prompt = np.random.default_rng(1).integers(0, SHAPE["vocab_size"], PROMPT)
+    ours, theirs = list[float](), list[float]()
+    written: tuple[list[int], list[int]] = ([], [])
+    for _ in range(RUNS + 1):  # the first of each warms up
+        started = time.perf_counter()
+        found = both.ours.generate(prompt, Sampling(temperature=0, max_tokens=NEW))
+        ours.append(NEW / (time.perf_counter() - started))
+        started = time.perf_counter()
+        with torch.no_grad():
+            answer = both.theirs.generate(
+                torch.tensor(prompt[None]), max_new_tokens=NEW, min_new_tokens=NEW, do_sample=False, pad_token_id=0
+            )
+        theirs.append(NEW / (time.perf_counter() - started))
+        written = [step.token for step in found.steps], answer[0, PROMPT:].tolist()
+    same = next((n for n, (a, b) in enumerate(zip(*written, strict=True)) if a != b), NEW)
+    numbers = sum(weight.numel() for weight in both.ours.decoder.parameters()) / 1e6
+    return Row(
+        group="transformer", name=f"generate, Qwen3 of {numbers:.0f}M, {dtype}, batch 1, {NEW} new tokens, one thread",
+        value=max(ours[1:]), unit="tokens/s", better="higher", peer=PEER, peer_value=max(theirs[1:]),
+        bar="ratio >= 1.2", reason=f"the first {same} of {NEW} tokens are the same",
+    )  # fmt: skip

@@ -1,0 +1,113 @@
+"""A mixture of experts: each token is read by the few feed-forwards that its gate chooses.
+
+    s = x W_gateᵀ                         scores, in float32 at least, (N, E)
+    p = softmax(s)   or   sigmoid(s)
+    chosen = the k largest of p + b       b steers the choice alone, never the weight  (Wang et al. 2024)
+    w = p[chosen]                         divided by their sum if `normalise`
+    y = Σ_chosen w_e · SwiGLU_e(x) + shared(x)
+
+Dropless: an expert takes as many tokens as come.  Tokens are sorted by expert, stably, so the order of every sum is
+fixed.  Whoever wants to know who was chosen passes a list `routes` to the decoder, and each layer appends a `Route`.
+N is B · T.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from polyloom.transformer.config import TransformerConfig
+from polyloom.transformer.feed_forward import SwiGLU
+from polyloom.transformer.norm import wide
+
+
+@dataclass(frozen=True)
+class Route:
+    """How one layer sent its tokens: raw `scores` (N, E), and of those `chosen` (N, k) the `weights` (N, k)."""
+
+    layer: int
+    scores: Tensor
+    chosen: Tensor
+    weights: Tensor
+
+    def load(self) -> Tensor:
+        """The share of all choices that each expert got, float32 (E,), which sums to 1."""
+        counts = torch.bincount(self.chosen.flatten(), minlength=self.scores.shape[-1])
+        return counts.float() / max(1, self.chosen.numel())
+
+
+@final
+class Gate(nn.Module):
+    """Who reads a token."""
+
+    def __init__(self, config: TransformerConfig, layer: int) -> None:
+        super().__init__()
+        experts = config.experts
+        if experts is None:
+            raise ValueError("a gate needs experts")
+        self.layer, self.active, self.normalise = layer, experts.active, experts.normalise
+        self.step = experts.balance_step if experts.balance == "bias" else 0.0
+        self.sigmoid = experts.gate == "sigmoid"
+        self.weight = nn.Parameter(torch.zeros(experts.count, config.width))
+        self.register_buffer("bias", torch.zeros(experts.count))
+        self.bias: Tensor
+
+    def forward(self, x: Tensor) -> Route:
+        """The choice for tokens (N, d)."""
+        exact = wide(x.dtype)
+        scores = nn.functional.linear(x.to(exact), self.weight.to(exact))
+        chances = scores.sigmoid() if self.sigmoid else scores.softmax(-1)
+        chosen = (chances + self.bias).topk(self.active, -1).indices  # (N, k)
+        weights = chances.gather(-1, chosen)
+        if self.normalise:
+            weights = weights / weights.sum(-1, keepdim=True)
+        return Route(self.layer, scores, chosen, weights)
+
+    @torch.no_grad()
+    def rebalance(self, load: Tensor) -> None:
+        """Move the bias against the load, (E,): up for experts that got less than their share."""
+        self.bias += self.step * torch.sign(load.mean() - load)
+
+
+@final
+class Mixture(nn.Module):
+    """E experts of equal size, of which each token is read by k, and perhaps some that read all."""
+
+    def __init__(self, config: TransformerConfig, layer: int) -> None:
+        super().__init__()
+        experts = config.experts
+        if experts is None:
+            raise ValueError("a mixture needs experts")
+        count, size, width = experts.count, experts.size, config.width
+        self.router = Gate(config, layer)
+        self.gate = nn.Parameter(torch.empty(count, size, width))
+        self.up = nn.Parameter(torch.empty(count, size, width))
+        self.down = nn.Parameter(torch.empty(count, width, size))
+        self.shared = SwiGLU(width, experts.shared * size) if experts.shared else None
+
+    def forward(self, x: Tensor, routes: list[Route] | None = None) -> Tensor:
+        """What is added to the stream, the shape of x."""
+        flat = x.flatten(0, -2)  # (N, d)
+        route = self.router(flat)
+        if routes is not None:
+            routes.append(route)
+        found = self.mix(flat, route.chosen, route.weights)
+        if self.shared is not None:
+            found = found + self.shared(flat)
+        return found.view_as(x)
+
+    def mix(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+        """Σ_chosen w · SwiGLU_e(x), (N, d)."""
+        order = chosen.flatten().argsort(stable=True)  # (N·k,), by expert
+        rows = order // chosen.shape[-1]
+        ends = torch.bincount(chosen.flatten(), minlength=len(self.gate)).cumsum(0).cpu()
+        parts = x[rows].tensor_split(ends[:-1])
+        read = [self.one(expert, part) for expert, part in enumerate(parts) if len(part)]  # the others are not read
+        weighted = torch.cat(read) * weights.flatten()[order, None].to(x.dtype)
+        return torch.zeros_like(x).index_add(0, rows, weighted)
+
+    def one(self, expert: int, x: Tensor) -> Tensor:
+        """One expert's reading of tokens (n, d)."""
+        inner = nn.functional.silu(x @ self.gate[expert].T) * (x @ self.up[expert].T)
+        return inner @ self.down[expert].T

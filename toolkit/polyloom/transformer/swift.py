@@ -1,0 +1,102 @@
+"""One token of one text in one compiled call, which reads every weight once and is held up by memory alone.
+
+It knows decoders of the Llama kind on a CPU: RMS norms, rotary positions or none, SwiGLU, no experts, weights of
+float32 or bfloat16.  Others, and all until the code is compiled, are read brick by brick; logits differ in the last
+bits.  The weights are those of the decoder, not copies.
+"""
+
+from typing import Any, cast, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from polyloom.transformer.attention import Attention
+from polyloom.transformer.cache import Cache
+from polyloom.transformer.decoder import Block, Decoder
+from polyloom.transformer.feed_forward import SwiGLU
+from polyloom.transformer.position import Rotation
+from polyloom_kernels import decode
+
+DTYPES = (torch.float32, torch.bfloat16)
+
+
+@final
+class Swift:
+    """A decoder that compiled code knows."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        config = decoder.config
+        self.positions = decoder.positions
+        windows = tuple(block.attention.window or 0 for block in decoder.layers)
+        shape = decode.Shape(
+            config.vocabulary_size,
+            config.attention.heads,
+            config.attention.kv_heads,
+            config.attention.head_size,
+            config.norm.eps,
+            windows,
+            config.soft_cap,
+        )
+        head = None if config.tied else _matrix(decoder.output)
+        layers = tuple(_layer(block) for block in decoder.layers)
+        weights = decode.Weights(
+            decode.Matrix(_array(decoder.embedding.weight)), layers, _array(decoder.norm.weight), head
+        )
+        self.machine = decode.prepare(shape, weights)
+
+    def ready(self) -> bool:
+        """Whether the code is compiled by now."""
+        return decode.ready()
+
+    def step(self, token: int, length: int, cache: Cache) -> Tensor:
+        """Logits (1, V) after `token`, the last of the cache, whose keys and values are written there."""
+        place = cache.length - 1
+        turning = self.positions.turning(torch.tensor([[place]]), length)
+        turn = None
+        if isinstance(turning, Rotation):
+            half = turning.cosine.shape[-1] // 2
+            turn = torch.stack((turning.cosine.flatten()[:half], turning.sine.flatten()[:half])).numpy()
+        keys, values = cache.store.data.numpy()
+        return torch.from_numpy(self.machine.step(token, place, decode.Cache(keys, values), turn))[None]
+
+
+def swift(decoder: Decoder) -> Swift | None:
+    """The compiled way of a decoder, or None where it is not of that kind."""
+    config = decoder.config
+    known = config.norm.kind == "rms" and config.position.kind in ("rotary", "none") and not config.experts
+    known = known and config.feed_forward.kind == "swiglu" and not config.feed_forward.bias
+    weights = {(weight.dtype, weight.device.type) for weight in decoder.parameters()}
+    return Swift(decoder) if known and len(weights) == 1 and weights <= {(dtype, "cpu") for dtype in DTYPES} else None
+
+
+def _layer(block: Block) -> decode.Layer:
+    attention, inner = block.attention, cast("SwiGLU", block.feed_forward)
+    norms = [_gain(attention, name) for name in ("q_norm", "k_norm")]
+    matrices = (attention.q, attention.k, attention.v, attention.o)
+    return decode.Layer(
+        _array(block.attention_norm.weight),
+        *map(_matrix, matrices),
+        _array(block.feed_forward_norm.weight),
+        _matrix(inner.gate),
+        _matrix(inner.up),
+        _matrix(inner.down),
+        *norms,
+    )
+
+
+def _gain(attention: Attention, name: str) -> NDArray[Any] | None:
+    weight = getattr(getattr(attention, name), "weight", None)
+    return None if weight is None else _array(weight)
+
+
+def _matrix(linear: nn.Linear) -> decode.Matrix:
+    bias = cast("Tensor | None", linear.bias)
+    return decode.Matrix(_array(linear.weight), None if bias is None else _array(bias))
+
+
+def _array(weight: Tensor) -> NDArray[Any]:
+    """A view of a weight; bfloat16, which NumPy lacks, as the integers of its bits."""
+    held = weight.detach()
+    return np.asarray((held.view(torch.uint16) if held.dtype == torch.bfloat16 else held).numpy())
