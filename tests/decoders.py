@@ -15,6 +15,8 @@ from polyloom.transformer.config import Attention, Experts, FeedForward, Norm, P
 from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.model import TransformerModel
 
+torch.set_num_threads(1)
+
 WORDS = WordVocabulary([*"abcdefghijklmnopqrstuvw", "</s>"])
 BASE = TransformerConfig(
     WORDS.size, width=16, layers=3, context=40, attention=Attention(4, 2, qk_norm=True), begin=WORDS.sentence_end

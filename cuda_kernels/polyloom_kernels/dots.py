@@ -2,11 +2,11 @@
 # numba's extension interface has no types.
 """Dot products for compiled code: some rows of weights with some rows of float32, in explicit vectors.
 
-    dots = tile(kind, rows, inputs, steps)
+    dots = tile(kind, rows, inputs, steps, ahead)
     dots(weights, columns, x, stride)[r · inputs + m] = Σ_c weights[r][c] · x[m][c]      float32, fused multiply-add
 
 Left to itself the compiler makes vectors of such a loop, but puts no requests for memory between them: here each row is
-asked for some bytes before it is read, which bfloat16 and int8 need to keep up with the memory.  Vectors are as LLVM
+asked for `ahead` bytes before it is read, which bfloat16 and int8 need to keep up with the memory.  Vectors are as LLVM
 has them, of any processor.  Weights are float32, bfloat16 (16 bits, which are the upper half of a float32) or int8.
 
 `weights` is a tuple of addresses, one for each row; `x` the address of float32 rows that lie `stride` bytes apart.
@@ -22,14 +22,13 @@ from numba.extending import intrinsic
 FLOAT32, BFLOAT16, INT8 = 0, 1, 2
 WIDTH = {FLOAT32: 4, BFLOAT16: 2, INT8: 1}  # bytes of a weight
 LANES = 8  # floats of a vector: a register of AVX2; others get two, or half of one
-AHEAD = {FLOAT32: 640, BFLOAT16: 1280, INT8: 1280}  # bytes: half as far or twice as far is slower by a twentieth
 LINE = 64
 
 BYTE, HALF, WORD, LONG, REAL = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 STORED = {FLOAT32: REAL, BFLOAT16: HALF, INT8: BYTE}
 
 
-def tile(kind, rows, inputs, steps):
+def tile(kind, rows, inputs, steps, ahead):
     """The compiled code of the dot products of so many rows with so many inputs; see above."""
     block = steps * LANES  # columns in one turn
 
@@ -49,12 +48,15 @@ def tile(kind, rows, inputs, steps):
             with cgutils.for_range(builder, whole) as loop:
                 at = builder.mul(loop.index, LONG(block))
                 for base in bases:
-                    ask(builder, base, builder.mul(at, LONG(WIDTH[kind])), AHEAD[kind], block * WIDTH[kind])
+                    ask(builder, base, builder.mul(at, LONG(WIDTH[kind])), ahead, block * WIDTH[kind])
                 for step in range(steps):
                     column = builder.add(at, LONG(step * LANES))
                     add(builder, kind, LANES, bases, sources, column, [each[step] for each in sums])
             found = [cgutils.alloca_once_value(builder, each) for each in summed(builder, sums)]
-            with cgutils.for_range_slice(builder, builder.mul(whole, LONG(block)), arguments[1], LONG(1)) as (column, _):
+            with cgutils.for_range_slice(builder, builder.mul(whole, LONG(block)), arguments[1], LONG(1)) as (
+                column,
+                _,
+            ):
                 add(builder, kind, 1, bases, sources, column, found)
             return context.make_tuple(builder, signature.return_type, [builder.load(each) for each in found])
 

@@ -196,3 +196,73 @@ def test_what_a_corpus_holds_is_never_markup() -> None:
 
 def test_a_passage_prints_on_one_line() -> None:
     assert str(LINE) == "… At night the [tide] comes / in …"
+
+
+@pytest.fixture
+def network() -> Explanation:
+    """ln p = 2 + (1.5 − 0.5) + 0.25 − 0.125 − 4, of which a layer's attention opens into two heads and a small bias."""
+    heads = (Term("head 0", 1.5), Term("head 1", -0.5), Term("output bias", 0.0))
+    attention = Explanation("tide", "At night the", "logit", heads, 1.0)
+    terms = (
+        Term("embedding", 2.0),
+        Term("layer 0 attention", 1.0, child=attention),
+        Term("final norm bias", 0.25),
+        Term("soft-cap", -0.125, "3.2500 within ±9"),
+        Term("− logsumexp", -4.0, "over all 9 pieces"),
+    )
+    return Explanation("tide", "At night the", "logit", terms, -0.875)
+
+
+def test_on_the_logit_scale_parts_add_up_to_a_log_probability(network: Explanation) -> None:
+    assert network.residual == 0
+    assert network.probability == pytest.approx(math.exp(-0.875))
+    assert str(network).splitlines() == [
+        "'tide' after \"At night the\": logit -0.875000 (p 0.416862)",
+        "  -4.000000  − logsumexp: over all 9 pieces",
+        "  2.000000  embedding",
+        "  1.000000  layer 0 attention",
+        "    1.500000  head 0",
+        "    -0.500000  head 1",
+        "    0.000000  1 smaller term",
+        "  0.250000  final norm bias",
+        "  -0.125000  soft-cap: 3.2500 within ±9",
+        "residual 0.000000",
+    ]
+    assert "0.416862" in network._repr_html_()
+
+
+def test_a_part_of_a_logit_is_no_probability(network: Explanation) -> None:
+    attention = network.terms[1].child
+    assert str(attention).startswith("'tide' after \"At night the\": logit 1.000000\n")
+    with pytest.raises(InputError, match="part of the logit of 'tide'"):
+        _ = attention.probability
+
+
+def test_small_on_the_logit_scale_is_beside_all_terms_together() -> None:
+    """A token that is nearly certain has a total near 0, and its terms are no larger for that."""
+    terms = (Term("embedding", 9.0), Term("layer 0 feed-forward", 0.1), Term("− logsumexp", -9.1001))
+    lines = str(Explanation("x", "", "logit", terms, -0.0001)).splitlines()
+    assert [line.split("  ")[-1] for line in lines[1:-1]] == ["− logsumexp", "embedding", "1 smaller term"]
+
+
+def test_shares_of_a_network_are_those_of_its_parts(network: Explanation) -> None:
+    assert network.shares() == pytest.approx(
+        {"embedding": 2 / 3.25, "layer 0 attention": 1 / 3.25, "final norm bias": 0.25 / 3.25}
+    )
+    assert network.terms[1].child.shares() == {"head 0": 1, "head 1": 0, "output bias": 0}
+
+
+def test_a_network_has_no_training_lines_to_show(network: Explanation) -> None:
+    assert network.evidence() == ()
+    assert difference(network, network).evidence() == ()
+
+
+def test_a_network_in_a_mix_keeps_its_own_numbers(network: Explanation) -> None:
+    given = 0.5 * network.probability
+    terms = (Term("network", given, "0.5 × p", network), Term("sea", 0.3, "0.5 × 0.6", account()))
+    mix = Explanation("tide", "", "probability", terms, given + 0.3)
+    assert "    -0.875000  logit: how network accounts for it, on its own scale" in str(mix).splitlines()
+    assert mix.shares() == pytest.approx({"network": given / (given + 0.3), "sea": 0.3 / (given + 0.3)})
+    assert mix.evidence() == (LINE,)
+    product = Explanation("tide", "", "log", (Term("network", 0.5 * network.total, "", network),), 0.5 * network.total)
+    assert product.shares() == {"network": 1}

@@ -5,6 +5,9 @@ mix.with_weights(sea=2.0).predict("At night the")
 mix.begin("At night the").explain("tide")
 """
 
+from typing import TYPE_CHECKING, Any
+
+from polyloom._later import LATER, later
 from polyloom.arrays import numpy
 from polyloom.association import PRESETS, AssociationModel, Memory, PositionModel
 from polyloom.compose import Certificate, Layer, Layered, read_recipe, replay, weave
@@ -15,6 +18,11 @@ from polyloom.generate import Generation, Sampling, Step
 from polyloom.kinds import load
 from polyloom.model import Candidates, Continuation, LanguageModel
 from polyloom.tokens import ByteVocabulary, SentencePieceVocabulary, Vocabulary, WordVocabulary
+
+if TYPE_CHECKING:
+    from polyloom.bridges.logits import LogitsProcessor
+    from polyloom.transformer.config import TransformerConfig
+    from polyloom.transformer.model import TransformerModel
 
 __version__ = "0.1.0"
 
@@ -31,6 +39,7 @@ __all__ = [
     "LanguageModel",
     "Layer",
     "Layered",
+    "LogitsProcessor",
     "Memory",
     "PRESETS",
     "Passage",
@@ -40,6 +49,8 @@ __all__ = [
     "SentencePieceVocabulary",
     "Step",
     "Term",
+    "TransformerConfig",
+    "TransformerModel",
     "Vocabulary",
     "VocabularyError",
     "VocabularyMismatch",
@@ -51,3 +62,11 @@ __all__ = [
     "verify",
     "weave",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return later(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LATER})

@@ -6,11 +6,9 @@ from typing import Any
 from polyloom._compat import need
 
 LATER = {
+    "LogitsProcessor": "polyloom.bridges.logits",
     "TransformerConfig": "polyloom.transformer.config",
     "TransformerModel": "polyloom.transformer.model",
-    "Training": "polyloom.train.settings",
-    "train": "polyloom.train.loop",
-    "LogitsProcessor": "polyloom.bridges.logits",
 }
 
 

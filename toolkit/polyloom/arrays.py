@@ -8,6 +8,6 @@ from numpy.typing import NDArray
 
 def numpy(array: Any) -> NDArray[Any]:
     """A NumPy copy of an array, whatever library and device it lives on."""
-    for leave in ("detach", "cpu"):  # torch: out of the graph, off the device
+    for leave in ("detach", "cpu", "numpy"):  # torch: out of the graph, off the device
         array = getattr(array, leave, lambda kept=array: kept)()
     return np.array(array.get() if hasattr(array, "get") else array)  # CuPy: off the device

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from polyloom._later import later
 from polyloom.association.model import AssociationModel
 from polyloom.association.position.model import PositionModel
 from polyloom.compose.layered import Layered
@@ -25,14 +26,14 @@ class Nest:
 
 
 def load(path: str | os.PathLike[str]) -> LanguageModel:
-    """The model that `save` wrote at `path`.
+    """The model that `save` wrote at `path`: a file, or the folder of a transformer in the layout of Hugging Face.
 
     The header and its digest are checked, the arrays mapped; `polyloom.verify(path)` reads and hashes everything, which
     is wise for a file from somebody else.  Members that a composite refers to are checked in the same way, and must
     have the size and the digest that it recorded.  Raises FileError, saying what is wrong, for a file that is damaged,
     cut short, foreign or of a future version; FileNotFoundError if there is none.
     """
-    return _loaded(Nest(Path(path)))
+    return _folder(Path(path)) if Path(path).is_dir() else _loaded(Nest(Path(path)))
 
 
 def restore(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
@@ -83,10 +84,12 @@ def _below(arrays: Arrays, prefix: str) -> Arrays:
 
 
 def _transformer(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
-    from polyloom.transformer.model import TransformerModel  # torch, which not everybody needs
-
     del nest
-    return TransformerModel.from_state(manifest, arrays)
+    return later("TransformerModel").from_state(manifest, arrays)
+
+
+def _folder(path: Path) -> LanguageModel:
+    return later("TransformerModel").load(path)
 
 
 KINDS: dict[str, Callable[[dict[str, Any], Arrays, Nest], LanguageModel]] = {

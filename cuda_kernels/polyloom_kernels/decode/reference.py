@@ -10,9 +10,7 @@ from polyloom_kernels.decode.weights import Layer, Matrix, Numbers, Shape, Weigh
 Reals = NDArray[np.floating[Any]]
 
 
-def step(
-    shape: Shape, weights: Weights, token: int, position: int, keys: Reals, values: Reals, turn: Reals
-) -> Reals:
+def step(shape: Shape, weights: Weights, token: int, position: int, keys: Reals, values: Reals, turn: Reals) -> Reals:
     """Logits (V,); the token's keys and values are written at `position`.  All in the dtype of `keys`."""
     x = _rows(weights.embedding, slice(token, token + 1)).astype(keys.dtype)[0]  # (width,)
     for number, layer in enumerate(weights.layers):

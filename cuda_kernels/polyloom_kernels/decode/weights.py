@@ -90,9 +90,13 @@ def check(shape: Shape, weights: Weights) -> None:
     if min(shape.vocabulary, shape.heads, shape.kv_heads, shape.head_size, len(weights.layers)) < 1:
         raise ValueError(f"Expected at least one token, head, key, dimension and layer, got {shape}.")
     if shape.heads % shape.kv_heads or shape.head_size % 2:
-        raise ValueError(f"{shape.heads} heads of {shape.head_size} cannot share {shape.kv_heads} keys in turned pairs.")
+        raise ValueError(
+            f"{shape.heads} heads of {shape.head_size} cannot share {shape.kv_heads} keys in turned pairs."
+        )
     if shape.windows and (len(shape.windows) != len(weights.layers) or min(shape.windows) < 0):
-        raise ValueError(f"Expected a window of 0 or more for each of {len(weights.layers)} layers, got {shape.windows}.")
+        raise ValueError(
+            f"Expected a window of 0 or more for each of {len(weights.layers)} layers, got {shape.windows}."
+        )
     if shape.soft_cap is not None and not shape.soft_cap > 0:
         raise ValueError(f"The soft cap must be above 0 or None, got {shape.soft_cap!r}.")
     width = weights.embedding.weight.shape[-1]

@@ -14,11 +14,12 @@ from polyloom_kernels.activation import open_gate
 from polyloom_kernels.dots import BFLOAT16, FLOAT32, tile
 
 MOST = 6  # tokens that meet a pair of rows at a time: more sums than that do not fit into the registers
+AHEAD = 1600  # bytes
 
 
 def paired(kind, count):
     """Two rows of weights with `count` tokens that lie one after another; the sums into two rows."""
-    dots = tile(kind, 2, count, 1)
+    dots = tile(kind, 2, count, 1, AHEAD)
 
     @njit(nogil=True)
     def run(first, second, columns, x, found):

@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 from contract import distribution
 from polyloom import (
     AssociationModel,
-    Explanation,
     Generation,
     InputError,
     Layered,
     Sampling,
     Step,
-    Term,
     WordVocabulary,
 )
 from polyloom.compose.weave import HeldOut
@@ -40,9 +38,8 @@ class Fixed:
     def distribution(self) -> np.ndarray:
         return self.log_probs
 
-    def explain(self, token: int) -> Explanation:
-        chance = math.exp(self.log_probs[token])
-        return Explanation(WORDS.pieces[token], "", "probability", (Term("it", chance),), chance)
+    def shares(self, token: int, ago: int = 0) -> dict[str, float]:
+        return {"it": 1.0}
 
     def advance(self, token: int) -> None:
         self.tokens = np.append(self.tokens, token)

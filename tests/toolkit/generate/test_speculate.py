@@ -15,7 +15,7 @@ from polyloom.generate import Speculation, generate, speculate
 from polyloom.generate.draft import LONGEST, Lookup
 from polyloom.generate.law import Law
 from polyloom.generate.speculate import settled
-from toolkit.compose.constant import Constant, random_models
+from toolkit.compose.constant import Constant
 
 GREEDY = Sampling(temperature=0, max_tokens=25)
 COLD = Sampling(0.6, max_tokens=25, seed=4, top_k=30, top_p=0.9, min_p=0.01, repetition_penalty=1.1)
@@ -75,44 +75,22 @@ class Grid:
 def test_every_text_of_two_tokens_comes_as_often_as_without(
     monkeypatch: pytest.MonkeyPatch, draft_by: str, ahead: int
 ) -> None:
-    """The whole way through `generate`, integrated over all dice: every border lies on quarters."""
-    words = WordVocabulary(["a", "b"])
+    """The whole way through `generate`, integrated over all dice: what top_k leaves has all its borders on quarters."""
+    words = WordVocabulary(["a", "b", "c"])
     with np.errstate(divide="ignore"):
-        model = Constant(words, np.log([[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]]))
-        other = Constant(words, np.log([[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]]))
+        model = Constant(words, np.log([[0.6, 0.2, 0.2], [0.2, 0.6, 0.2], [0.3, 0.3, 0.4], [0.4, 0.3, 0.3]]))
+        other = Constant(words, np.log([[1.0, 0.0, 0.0], [0.4, 0.4, 0.2], [0.4, 0.4, 0.2], [0.2, 0.4, 0.4]]))
     guessing = Speculation(other if draft_by == "model" else "lookup", ahead)
-    grid = [(a, b, c) for a, b, c in itertools.product((np.arange(4) + 0.5) / 4, repeat=3)]
+    quarters, halves = (np.arange(4) + 0.5) / 4, (np.arange(2) + 0.5) / 2
+    grid = list(itertools.product(halves, quarters, quarters))
     counted: Counter[str] = Counter()
     for rows in itertools.product(grid, repeat=2):
         monkeypatch.setattr(speculate, "_Dice", lambda _, rows=rows: Grid(list(rows)))
-        counted[model.generate("a b a", Sampling(max_tokens=2), guessing).text] += 1
+        counted[model.generate("a b a", Sampling(max_tokens=2, top_k=2), guessing).text] += 1
     found = {text: count / len(grid) ** 2 for text, count in counted.items()}
     after = {"a": {"a": 0.75, "b": 0.25}, "b": {"a": 0.25, "b": 0.75}}
     expected = {f"{x} {y}": after["a"][x] * after[x][y] for x in "ab" for y in "ab"}
     assert found == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize("draft_by", ["model", "lookup"])
-def test_frequencies_under_every_setting_are_those_of_plain_sampling(draft_by: str) -> None:
-    """Twenty thousand texts of two tokens: the statistic of a fair sample is df ± √(2 df), taken five times."""
-    model, other = random_models(3, 2, spread=1.0)
-    model.vocabulary = other.vocabulary = WordVocabulary(list("abcde"))
-    sampling = Sampling(0.8, max_tokens=2, top_k=4, top_p=0.97, min_p=0.02, repetition_penalty=1.2)
-    prompt, expected = [1, 2, 1], np.zeros((5, 5))
-    first = sampling.distribution(model.rows[1], prompt)
-    for token in range(5):
-        expected[token] = first[token] * sampling.distribution(model.rows[token], [*prompt, token])
-    counted, draws = np.zeros((5, 5)), 20_000
-    guessing = Speculation(other if draft_by == "model" else "lookup", 2)
-    for seed in range(draws):
-        settings = Sampling(**{**vars(sampling), "seed": seed})
-        x, y = (step.token for step in model.generate(prompt, settings, guessing).steps)
-        counted[x, y] += 1
-    assert not counted[expected == 0].any()
-    likely = expected > 0
-    statistic = ((counted - draws * expected)[likely] ** 2 / (draws * expected[likely])).sum()
-    freedom = np.count_nonzero(likely) - 1
-    assert statistic < freedom + 5 * np.sqrt(2 * freedom)
 
 
 # what stays the same
@@ -146,7 +124,7 @@ def test_how_far_ahead_does_not_matter_to_the_text(
 
 def test_a_fork_that_changes_nothing_writes_the_same(sea: AssociationModel, draft: LanguageModel | str) -> None:
     written = sea.generate("At night the", COLD, Speculation(draft, 3))
-    for at in range(len(written.steps) + 1):
+    for at in (0, 1, 6, len(written.steps)):
         again = written.fork(at)
         assert again == written
         assert again.speculation is not None
@@ -154,9 +132,7 @@ def test_a_fork_that_changes_nothing_writes_the_same(sea: AssociationModel, draf
     assert (other.steps[:2], other.steps[2].piece) == (written.steps[:2], "harbour")
 
 
-def test_the_recipe_makes_the_text_again_without_the_draft(
-    sea: AssociationModel, lullabies: AssociationModel
-) -> None:
+def test_the_recipe_makes_the_text_again_without_the_draft(sea: AssociationModel, lullabies: AssociationModel) -> None:
     for settings in (COLD, Sampling(seed=9, max_tokens=30, stop=(".",))):
         written = sea.generate("At night the", settings, Speculation(lullabies, 3))
         again = polyloom.replay(written.recipe, sea)
@@ -220,10 +196,10 @@ def test_the_report_counts_guesses_and_passes(sea: AssociationModel, lullabies: 
     assert sea.generate("At", GREEDY).speculation is None
 
 
-def test_a_lookup_guesses_what_was_said_before(sea: AssociationModel) -> None:
-    line = "the tide comes in and the harbour sleeps and the boats are still . "
-    written = sea.generate(line * 3 + "the tide comes", Sampling(0, max_tokens=12), Speculation("lookup", 4))
-    assert written.speculation.accepted >= 6
+def test_a_lookup_guesses_what_was_said_before() -> None:
+    model = AssociationModel.fit("a b c d a b c d a b c d a b", WordVocabulary(list("abcd")), order=2, skips=False)
+    report = model.generate("a b c d a b", Sampling(0, max_tokens=20), Speculation("lookup", 4)).speculation
+    assert (report.drafted, report.accepted, report.passes) == (16, 16, 5)
 
 
 # drafts

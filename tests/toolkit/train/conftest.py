@@ -29,7 +29,7 @@ def documents() -> list[np.ndarray]:
     """Counting by ones or twos from anywhere, each closed by `</s>`."""
     dice = np.random.default_rng(0)
     found: list[np.ndarray] = []
-    for _ in range(200):
+    for _ in range(500):
         first, stride = dice.integers(0, 15), dice.integers(1, 3)
         counted = (first + stride * np.arange(dice.integers(6, 20))) % 15 + 1
         found.append(np.append(counted, 0))

@@ -21,7 +21,7 @@ def test_it_is_the_forward_pass(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ["grouped queries", "like GPT-2", "sliding window"])
 def test_it_is_that_in_every_dtype(name: str, dtype: torch.dtype) -> None:
     made = decoder(CONFIGS[name], dtype)
     found, expected = opened(made, TOKENS).logits, made(TOKENS[None])[0]
@@ -32,12 +32,9 @@ def test_it_is_that_in_every_dtype(name: str, dtype: torch.dtype) -> None:
 
 def test_a_text_of_which_this_is_a_part_is_read_at_its_frequencies() -> None:
     made = decoder(CONFIGS["longer than trained"])
-    short = TOKENS[:10]
-    places, memoryless = torch.arange(10)[None], made(short[None])[0]
-    assert (opened(made, short).logits - memoryless).abs().max() < 1e-10
-    assert made.positions.regime(20) != made.positions.regime(10)
-    assert (opened(made, short, length=20).logits - memoryless).abs().max() > 1e-6
-    del places
+    whole = opened(made, TOKENS).logits[:10]
+    assert (opened(made, TOKENS[:10], length=20).logits - whole).abs().max() < 1e-10
+    assert (opened(made, TOKENS[:10]).logits - whole).abs().max() > 1e-6
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -46,7 +43,9 @@ def test_what_is_seen_fits_together(name: str) -> None:
     start = seen["hook_embed"] + seen.get("hook_pos_embed", 0)
     torch.testing.assert_close(start, seen["blocks.0.hook_resid_pre"])
     for layer, block in enumerate(made.layers):
-        here = {key.removeprefix(f"blocks.{layer}."): v for key, v in seen.items() if key.startswith(f"blocks.{layer}.")}
+        here = {
+            key.removeprefix(f"blocks.{layer}."): v for key, v in seen.items() if key.startswith(f"blocks.{layer}.")
+        }
         pattern = here["attn.hook_pattern"]
         assert pattern.shape == (4, 20, 20)
         torch.testing.assert_close(pattern.sum(-1), torch.ones(4, 20, dtype=pattern.dtype))
@@ -71,7 +70,9 @@ def test_a_window_is_seen_in_the_pattern() -> None:
 
 def test_names_are_those_of_transformer_lens() -> None:
     """Every name of a one-layer model in the order in which TransformerLens lists them."""
-    names = [name for name in opened(decoder(CONFIGS["like GPT-2"]), TOKENS).seen if "blocks" not in name or ".0." in name]
+    names = [
+        name for name in opened(decoder(CONFIGS["like GPT-2"]), TOKENS).seen if "blocks" not in name or ".0." in name
+    ]
     inner = ["hook_resid_pre", "ln1.hook_scale", "ln1.hook_normalized", "attn.hook_q", "attn.hook_k", "attn.hook_v"]
     inner += ["attn.hook_attn_scores", "attn.hook_pattern", "attn.hook_z", "attn.hook_result", "hook_attn_out"]
     inner += ["hook_resid_mid", "ln2.hook_scale", "ln2.hook_normalized", "mlp.hook_pre", "mlp.hook_post"]
@@ -97,10 +98,10 @@ def test_putting_one_texts_values_into_another_makes_it_that_text(name: str) -> 
     other = TOKENS.flip(0)
     clean = opened(made, TOKENS)
     for wanted in ("blocks.1.hook_resid_pre", "blocks.0.hook_resid_post", "ln_final.hook_normalized"):
-        edited = opened(made, other, edit=lambda name, value, wanted=wanted: clean.seen[name] if name == wanted else value)
+        edited = opened(
+            made, other, edit=lambda name, value, wanted=wanted: clean.seen[name] if name == wanted else value
+        )
         torch.testing.assert_close(edited.logits, clean.logits)
-    for wanted in clean.seen:  # with all of them, whatever else is put in
-        del wanted
     everything = opened(made, other, edit=lambda name, value: clean.seen[name])
     torch.testing.assert_close(everything.logits, clean.logits)
 

@@ -16,7 +16,6 @@ from polyloom.cli.models import opened, prompt_text, unknown_words
 from polyloom.cli.options import Json, ModelFile, Prompt
 from polyloom.cli.output import print_json
 from polyloom.errors import InputError
-from polyloom.explanation import Explanation
 from polyloom.generate.loop import generate
 from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Generation
@@ -97,18 +96,18 @@ class Heard:
         """Log-probabilities of the next token."""
         return self.place.distribution()
 
-    def explain(self, token: int) -> Explanation:
-        """Why a token is as likely as it is."""
-        return self.place.explain(token)
+    def shares(self, token: int, ago: int = 0) -> dict[str, float]:
+        """Who speaks for a token."""
+        return self.place.shares(token, ago)
 
     def advance(self, token: int) -> None:
         """Append one token, and say so."""
         self.place.advance(token)
         self.hear(self.tokens)
 
-    def fork(self) -> "Heard":
+    def fork(self) -> Continues:
         """The same place again, with nobody listening."""
-        return Heard(self.place.fork(), lambda _: None)
+        return self.place.fork()
 
     def rebind(self, model: Any) -> Continues:
         """The same text under another model."""

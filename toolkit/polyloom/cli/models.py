@@ -12,12 +12,15 @@ from polyloom.model import LanguageModel
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.tokens.word import WordVocabulary
 
+CONFIG = "config.json"  # what the folder of a model has
 LOOK = 512  # bytes that tell a text from a model
 SHOWN = 5  # unknown words that a note names
 
 
 def opened(path: Path) -> LanguageModel:
-    """The model in a file; if the file is a text, an InputError that says how to make a model of it."""
+    """The model in a file or folder; if the file is a text, an InputError that says how to make a model of it."""
+    if path.is_dir():
+        return _in_folder(path)
     readable(path)
     try:
         return load(path)
@@ -57,6 +60,13 @@ def token_of(vocabulary: Vocabulary, name: str) -> int:
         if len(shown) != 1:
             raise
         return shown[0]
+
+
+def _in_folder(path: Path) -> LanguageModel:
+    """A transformer in the layout of Hugging Face."""
+    if not (path / CONFIG).is_file():
+        raise InputError(f"{path} is a folder without a {CONFIG}, so it holds no model. Name a model in it.")
+    return load(path)
 
 
 def _is_unknown(vocabulary: Vocabulary, word: str) -> bool:

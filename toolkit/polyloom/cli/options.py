@@ -8,7 +8,10 @@ import typer
 from polyloom.cli.texts import Cut
 
 ModelFile: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A model that `train` or `compose` wrote.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="A model that `train` or `compose` wrote: a file, or a folder.", show_default=False
+    ),
 ]
 TextFiles: TypeAlias = Annotated[
     list[Path], typer.Argument(metavar="FILE", help="UTF-8 text; `-` is standard input.", show_default=False)
@@ -23,7 +26,7 @@ Prompt: TypeAlias = Annotated[
 ]
 Documents: TypeAlias = Annotated[Cut, typer.Option("--documents", help="What is one document of a text.")]
 Output: TypeAlias = Annotated[
-    Path, typer.Option("-o", "--output", metavar="FILE", help="The file to write.", show_default=False)
+    Path, typer.Option("-o", "--output", metavar="FILE", help="The file, or folder, to write.", show_default=False)
 ]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

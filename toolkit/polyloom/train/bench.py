@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from polyloom.cli.rows import Row
 from polyloom.train.muon import orthogonal
 from polyloom.train.optimisers import BETAS, STILL, Optimiser
+from polyloom.train.packing import Block
 from polyloom.train.settings import Training
-from polyloom.train.step import Batch, learn
+from polyloom.train.step import learn
 from polyloom.transformer.build import build
 from polyloom.transformer.config import Attention, TransformerConfig
 from polyloom.transformer.decoder import Decoder
@@ -57,7 +58,7 @@ def _orthogonal_row() -> Row:
     for group in theirs.param_groups:
         group["params"][0].grad = matrix
 
-    def peer(_: Batch) -> object:
+    def peer(_: Block) -> object:
         return theirs.step()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - untyped
 
     seconds = _turns([lambda _: orthogonal(matrix), peer], [_batch(0)] * 3)
@@ -68,7 +69,7 @@ def _orthogonal_row() -> Row:
     )  # fmt: skip
 
 
-def _turns(works: list[Callable[[Batch], object]], batches: list[Batch]) -> list[float]:
+def _turns(works: list[Callable[[Block], object]], batches: list[Block]) -> list[float]:
     """Processor seconds of the fastest of each work, in turns, after one of each that is not timed."""
     for work in works:
         work(batches[0])
@@ -76,19 +77,19 @@ def _turns(works: list[Callable[[Batch], object]], batches: list[Batch]) -> list
     return [min(column) for column in zip(*found, strict=True)]
 
 
-def _timed(work: Callable[[Batch], object], batch: Batch) -> float:
+def _timed(work: Callable[[Block], object], batch: Block) -> float:
     started = time.process_time()
     work(batch)
     return time.process_time() - started
 
 
-def _batch(number: int) -> Batch:
+def _batch(number: int) -> Block:
     shape = (TEXTS, CONFIG.context + 1)
     tokens = np.random.default_rng(number).integers(0, CONFIG.vocabulary_size, shape)
-    return Batch(tokens, np.zeros(shape, np.int64))
+    return Block(tokens, np.zeros(shape, np.int64))
 
 
-def _ours() -> tuple[Callable[[Batch], float], int]:
+def _ours() -> tuple[Callable[[Block], float], int]:
     network = build(CONFIG).requires_grad_(True).train()
     training = Training(learning_rate=RATE, weight_decay=DECAY, optimiser="adamw")
     optimiser = Optimiser(network, training)
@@ -96,14 +97,14 @@ def _ours() -> tuple[Callable[[Batch], float], int]:
     return lambda batch: learn(network, optimiser, [batch], training, 1.0).loss, number
 
 
-def _theirs() -> Callable[[Batch], float]:
+def _theirs() -> Callable[[Block], float]:
     network = plain(build(CONFIG))
     matrices = [weight for weight in network.parameters() if weight.ndim > 1]
     vectors = [weight for weight in network.parameters() if weight.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": DECAY}, {"params": vectors, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, RATE, BETAS, STILL, fused=True)
 
-    def step(batch: Batch) -> float:
+    def step(batch: Block) -> float:
         tokens = torch.as_tensor(batch.tokens)
         logits = network(tokens[:, :-1])
         loss = nn.functional.cross_entropy(logits.view(-1, logits.size(-1)), tokens[:, 1:].reshape(-1))

@@ -14,9 +14,10 @@ the same number of threads.  Ctrl-C ends it after the step it is in, with all th
 import copy
 import hashlib
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from polyloom.association.aside import set_aside
 from polyloom.documents import Documents, Ids, checked_ids, encoded
 from polyloom.errors import InputError, VocabularyMismatch
 from polyloom.tokens.vocabulary import Vocabulary
+from polyloom.train.batches import Stream
 from polyloom.train.checkpoint import Identity, Store, weights_of
 from polyloom.train.history import Callback, History, Log
 from polyloom.train.infill import infilled
@@ -55,7 +57,7 @@ class Trained:
 
 def train(
     model: TransformerModel | TransformerConfig | str,
-    documents: Documents,
+    documents: Documents | Callable[[], Documents],
     training: Training | None = None,
     held_out: Documents | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -66,11 +68,12 @@ def train(
 ) -> Trained:
     """Train a model; a config, or the name of a preset, with a vocabulary stands for a new one.
 
-    `held_out` documents are judged and not learned from; without them one document in twenty is, chosen by its content,
-    unless that would leave too little.  In `folder` the run keeps its checkpoints and goes on from them.  After every
-    step each of `callbacks` gets a `Progress` (KeyboardInterrupt from one of them stops the training as Ctrl-C does)
-    and `log` its numbers.  `progress` shows a line that moves in a terminal, and prints one now and then elsewhere;
-    False shows nothing, and leaves the screen to the callbacks.
+    `documents` are held in memory; more than fits is given as a function that opens the same stream anew, epoch by
+    epoch.  `held_out` documents are judged and not learned from; without them one document in twenty is, chosen by its
+    content, unless they come as a stream, or so few would be too little.  In `folder` the run keeps its checkpoints and
+    goes on from them.  After every step each of `callbacks` gets a `Progress` (KeyboardInterrupt from one of them stops
+    the training as Ctrl-C does) and `log` its numbers.  `progress` shows a line that moves in a terminal, and prints
+    one now and then elsewhere; False shows nothing, and leaves the screen to the callbacks.
 
     Raises InputError for arguments that do not fit together, TrainingError if a loss is no number any more, FileError
     if a checkpoint is damaged, OSError if the disk is full; the checkpoints stay good then.
@@ -112,21 +115,37 @@ def _begun(
 
 
 def _parted(
-    model: TransformerModel, documents: Documents, held_out: Documents | None, training: Training
-) -> tuple[list[Ids], list[Ids]]:
-    """Documents to learn from, and those to judge by."""
+    model: TransformerModel,
+    documents: Documents | Callable[[], Documents],
+    held_out: Documents | None,
+    training: Training,
+) -> tuple[list[Ids] | Stream, list[Ids]]:
+    """Documents to learn from, in the form they are told in, and those to judge by."""
     vocabulary = model.vocabulary
     vocabulary.encode(training.sample)  # raises now rather than after an hour
-    given = [ids for ids in encoded(documents, vocabulary) if len(ids)]
-    learned, aside = set_aside(given) if held_out is None else (given, list(encoded(held_out, vocabulary)))
-    judged = [ids for ids in aside if len(ids) > (opening(model.config) is None)]
-    if training.infill is not None:
-        learned = [checked_ids(ids, vocabulary) for ids in infilled(learned, training.infill)]
-    if not any(len(ids) > (opening(model.config) is None) for ids in learned):
-        raise InputError(f"There is nothing to learn from: {len(given)} documents, and in none a token after another.")
+    aside = [] if held_out is None else list(encoded(held_out, vocabulary))
+    learned: list[Ids] | Stream
+    if callable(documents):
+        learned = partial(_opened, documents, vocabulary, training)
+    else:
+        given = [ids for ids in encoded(documents, vocabulary) if len(ids)]
+        kept, aside = set_aside(given) if held_out is None else (given, aside)
+        learned = list(_told(kept, vocabulary, training))
+    least = 2 if opening(model.config) is None else 1  # the first token is predicted only after a begin token
+    judged = [ids for ids in aside if len(ids) >= least]
     if training.patience is not None and not judged:
         raise InputError("patience needs text to judge by, and nothing was held out. Give held_out=[…] or no patience.")
     return learned, judged
+
+
+def _opened(documents: Callable[[], Documents], vocabulary: Vocabulary, training: Training) -> Iterator[Ids]:
+    return _told(encoded(documents(), vocabulary), vocabulary, training)
+
+
+def _told(documents: Iterable[Ids], vocabulary: Vocabulary, training: Training) -> Iterator[Ids]:
+    """Some of them with their middle at the end, if that is asked for."""
+    told = documents if training.infill is None else infilled(documents, training.infill)
+    return (checked_ids(ids, vocabulary) for ids in told)
 
 
 @contextmanager
@@ -144,7 +163,7 @@ def _surroundings(training: Training, decoder: Decoder) -> Generator[Interruptio
 
 
 def _identity(
-    model: TransformerModel, network: Decoder, training: Training, learned: Sequence[Ids], aside: Sequence[Ids]
+    model: TransformerModel, network: Decoder, training: Training, learned: list[Ids] | Stream, aside: list[Ids]
 ) -> Identity:
     """What makes this run this run."""
     weights = weights_of(network)
@@ -153,7 +172,7 @@ def _identity(
         "config": model.config.to_json(),
         "vocabulary": model.vocabulary.digest,
         "first weights": _digest(weights[name].cpu().numpy().tobytes() for name in sorted(weights)),
-        "documents": _digest(ids.tobytes() for ids in learned),
+        "documents": "a stream" if callable(learned) else _digest(ids.tobytes() for ids in learned),
         "held-out text": _digest(ids.tobytes() for ids in aside),
     }
 

@@ -21,14 +21,14 @@ from polyloom.documents import Ids
 from polyloom.errors import TrainingError
 from polyloom.generate.sampling import Sampling
 from polyloom.tokens.vocabulary import Vocabulary
-from polyloom.train.batches import Batches
+from polyloom.train.batches import Batches, Stream
 from polyloom.train.checkpoint import BEST, LAST, Checkpoint, Store, restore_weights, weights_of
 from polyloom.train.history import Callback, Evaluation, History, Log, Progress, Step
 from polyloom.train.interruption import Interruption
 from polyloom.train.optimisers import Optimiser
 from polyloom.train.schedule import factor, share_of_steps
 from polyloom.train.settings import Training
-from polyloom.train.step import Batch, failure, learn
+from polyloom.train.step import failure, learn
 from polyloom.train.validation import Validation
 from polyloom.transformer.config import TransformerConfig
 from polyloom.transformer.decoder import Decoder
@@ -47,7 +47,7 @@ class Run:
         network: Decoder,
         vocabulary: Vocabulary,
         training: Training,
-        documents: Sequence[Ids],
+        documents: Sequence[Ids] | Stream,
         validation: Validation,
         store: Store | None,
     ) -> None:
@@ -111,7 +111,7 @@ class Run:
         training, started, rate = self._training, time.monotonic(), self._rate()
         seed = np.random.SeedSequence((training.seed, self.step)).generate_state(1, np.uint64)[0] >> np.uint64(1)
         torch.manual_seed(int(seed))  # pyright: ignore[reportUnknownMemberType] - untyped
-        batches = [Batch(*self._source.next()) for _ in range(training.accumulate)]
+        batches = [self._source.next() for _ in range(training.accumulate)]
         try:
             learned = learn(self.network, self._optimiser, batches, training, rate)
         except FloatingPointError as error:

@@ -15,25 +15,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from polyloom.documents import Ids
 from polyloom.errors import TrainingError
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.train.objectives import NOTHING, balance_loss, next_tokens, router_z_loss, surprise
 from polyloom.train.optimisers import Optimiser
+from polyloom.train.packing import Block
 from polyloom.train.settings import Training
 from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.experts import Route
 
 SHOWN = 8  # texts of a batch that an error shows, and tokens of each
 TOKENS = 12
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Packed texts, int64 (B, T + 1), and of each token the number of its document."""
-
-    tokens: Ids
-    documents: Ids
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,7 @@ class Learned:
 
 
 def learn(
-    network: Decoder, optimiser: Optimiser, batches: Sequence[Batch], training: Training, factor: float
+    network: Decoder, optimiser: Optimiser, batches: Sequence[Block], training: Training, factor: float
 ) -> Learned:
     """Move the weights of `network` once, at `factor` times the rates; FloatingPointError if that cannot be done."""
     given = [prepared(batch, network.embedding.weight.device) for batch in batches]
@@ -69,14 +61,14 @@ def learn(
     return Learned(total / max(1, count), length, count)
 
 
-def prepared(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor | None, Tensor]:
+def prepared(batch: Block, device: torch.device) -> tuple[Tensor, Tensor | None, Tensor]:
     """Tokens and documents (B, T), None where each text is one document, and targets (B, T), on a device."""
     tokens, documents = torch.as_tensor(batch.tokens).to(device), torch.as_tensor(batch.documents).to(device)
     parted = bool((documents[:, 1:-1] != documents[:, :-2]).any())  # a causal mask alone is faster
     return tokens[:, :-1], documents[:, :-1] if parted else None, next_tokens(tokens, documents)
 
 
-def failure(step: int, what: str, batches: Sequence[Batch], vocabulary: Vocabulary) -> TrainingError:
+def failure(step: int, what: str, batches: Sequence[Block], vocabulary: Vocabulary) -> TrainingError:
     """The error of a step that could not be taken, naming the texts it was reading."""
     rows = [row[row < vocabulary.size][:TOKENS] for batch in batches for row in batch.tokens]
     texts = ", ".join(repr(vocabulary.decode(row)) for row in rows[:SHOWN])

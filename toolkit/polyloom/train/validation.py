@@ -7,6 +7,7 @@ reads with all the context there is.  The network is left as it was found.
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import final
 
 import numpy as np
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 
 from polyloom.documents import Ids
 from polyloom.train.objectives import NOTHING, surprise
-from polyloom.train.packing import packed
+from polyloom.train.packing import Block, packed
 from polyloom.train.settings import Training
-from polyloom.train.step import Batch, prepared
+from polyloom.train.step import prepared
 from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.experts import Route
 
@@ -31,7 +32,7 @@ class Validation:
     def __init__(self, documents: Sequence[Ids], begin: int | None, training: Training) -> None:
         length = training.length or 1
         most = -(-training.evaluate_tokens // length)  # rows
-        rows = [Batch(*block) for block, _ in zip(packed(documents, length, begin), range(most), strict=False)]
+        rows = list(islice(packed(documents, length, begin), most))
         self._batches = [_together(rows[at : at + training.batch]) for at in range(0, len(rows), training.batch)]
 
     def __bool__(self) -> bool:
@@ -50,7 +51,7 @@ class Validation:
         loads = [load * (number / count) for _, number, load in found if load is not None]
         return math.fsum(nll for nll, _, _ in found) / count, np.sum(loads, axis=0) if loads else None
 
-    def _judged(self, network: Decoder, batch: Batch) -> tuple[float, int, Floats | None]:
+    def _judged(self, network: Decoder, batch: Block) -> tuple[float, int, Floats | None]:
         tokens, documents, targets = prepared(batch, network.embedding.weight.device)
         routes: list[Route] = []
         stream = network.stream(tokens, documents, routes)
@@ -59,5 +60,5 @@ class Validation:
         return float(nll), int((targets != NOTHING).sum()), np.stack(loads) if loads else None
 
 
-def _together(rows: Sequence[Batch]) -> Batch:
-    return Batch(np.stack([row.tokens for row in rows]), np.stack([row.documents for row in rows]))
+def _together(rows: Sequence[Block]) -> Block:
+    return Block(np.stack([row.tokens for row in rows]), np.stack([row.documents for row in rows]))

@@ -75,7 +75,7 @@ def pair(family: str, settings: dict[str, Any], dtype: str = "float32") -> Pair:
     """A random model of a family, in both libraries."""
     import transformers
 
-    torch.manual_seed(0)
+    torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType] - untyped
     config = getattr(transformers, f"{family}Config")(**settings)
     theirs: Any = getattr(transformers, "GPT2LMHeadModel" if family == "GPT2" else f"{family}ForCausalLM")(config)
     theirs = theirs.to(getattr(torch, dtype)).eval()

@@ -138,9 +138,9 @@ class TransformerContinuation(Continuation):
         attribution = self._attribution or self.model.attribution(self.tokens)
         self._attribution = attribution
         vocabulary = self.model.vocabulary
+        piece = vocabulary.pieces[token]
         context = vocabulary.decode(self.tokens[max(0, self._length - SHOWN) :])
-        terms = attribution.terms(token)
-        return Explanation(vocabulary.pieces[token], context, "logit", terms, float(row[token]))
+        return Explanation(piece, context, "logit", attribution.terms(token, piece, context), float(row[token]))
 
 
 def _frozen(rows: Floats) -> Floats:

@@ -4,6 +4,7 @@ An error names the field, what it holds and what could be read, so that a person
 is null counts as missing, and has its default.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast, final
 
@@ -19,18 +20,18 @@ class Fields:
     def __init__(self, table: Mapping[str, Any], where: str) -> None:
         self.table, self.where = table, where
 
-    def whole(self, *names: str, default: int | None = None, smallest: int = 1) -> int:
+    def whole(self, *names: str, default: int | None = None, smallest: int = 1, most: int = 2**31 - 1) -> int:
         """The first of these fields that is there: a whole number."""
         name, value = self._found(names, default)
-        if type(value) is not int or value < smallest:
-            raise self.refused(name, f"a whole number of at least {smallest}")
+        if type(value) is not int or not smallest <= value <= most:
+            raise self.refused(name, f"a whole number from {smallest} to {most:,}")
         return value
 
-    def number(self, name: str, default: float | None = None) -> float:
+    def number(self, name: str, default: float | None = None, above: float = -math.inf) -> float:
         """A number."""
         _, value = self._found((name,), default)
-        if type(value) not in (int, float):
-            raise self.refused(name, "a number")
+        if type(value) not in (int, float) or not cast("float", value) > above:
+            raise self.refused(name, "a number" if above == -math.inf else f"a number above {above}")
         return float(cast("float", value))
 
     def flag(self, name: str, default: bool) -> bool:

@@ -1,12 +1,13 @@
 """config.json, and the `TransformerConfig` that means the same.
 
-    read_config(table)           the config of a table, of whatever family or of our own
-    config_table(config, …)      the table of a config
+    read_config(table)             the config of a table, of whatever family or of our own
+    config_table(config, family)   the table of a config
+    family_of(config)              the family that can say all of it
 
-A family has a reader and a writer.  Which family fits a config is listed nowhere: it is written, read back and compared,
-so what a family has no word for shows by itself, and is then saved as our own.  Every table that we write carries the
-config itself as well, with what no family knows (begin, dropout, how experts were balanced); it is believed as long as
-it agrees with the fields that others may have changed since.
+A family has a reader and a writer.  Which family fits a config is listed nowhere: it is written, read back and
+compared, so what a family has no word for shows by itself, and is then saved as our own.  Every table that we write
+carries the config itself as well, with what no family knows (begin, dropout, how experts were balanced); it is believed
+as long as it agrees with the fields that others may have changed since.
 
 A reader takes over everything that changes a logit, and refuses, naming field and value, what our bricks cannot do.
 What concerns the training alone (first deviations, dropout inside attention) is left out.  A field that is missing has
@@ -38,22 +39,22 @@ WRITERS: Mapping[str, Callable[[TransformerConfig], Table]] = {
 }
 
 
-def read_config(table: Mapping[str, Any], where: str = "config.json") -> TransformerConfig:
-    """The config of a table; FileError naming field and value where our bricks cannot do what it says."""
+def read_config(table: Mapping[str, Any], where: str = "config.json") -> tuple[TransformerConfig, bool]:
+    """The config of a table, and whether it is our own, which says how a text begins.
+
+    Raises FileError naming field and value where our bricks cannot do what the table says.
+    """
     fields = Fields(table, where)
     family = fields.one("model_type", (*READERS, OURS))
     ours = _ours(fields)
     if family == OURS:
         if ours is None:
             raise FileError(f"{where} has model_type {OURS!r}, but no field {OURS!r} with the config.")
-        return ours
+        return ours, True
     found = _foreign(fields, family)
-    return ours if ours is not None and _reread(ours, family) == found else found
-
-
-def carries_ours(table: Mapping[str, Any], config: TransformerConfig) -> bool:
-    """Whether the config of a table is the one that we wrote, which says how a text begins."""
-    return _ours(Fields(table, "config.json")) == config
+    again = None if ours is None else _reread(ours, family)
+    agrees = again is not None and replace(again, begin=None) == replace(found, begin=None)
+    return (ours, True) if ours is not None and agrees else (found, False)
 
 
 def config_table(config: TransformerConfig, family: str, end: int | None = None) -> Table:
@@ -74,6 +75,17 @@ def family_of(config: TransformerConfig) -> str:
     return OURS
 
 
+def read_begin(table: Mapping[str, Any], rows: int) -> int | None:
+    """What stands where there is no text yet: the begin id, or else the end id; none if the model has no row for it."""
+    for name in ("bos_token_id", "eos_token_id"):
+        given = table.get(name)
+        ids = cast("list[object]", given if isinstance(given, list) else [given])
+        found = [id for id in ids if type(id) is int and 0 <= id < rows]
+        if found:
+            return found[0]
+    return None
+
+
 def _ours(fields: Fields) -> TransformerConfig | None:
     """Our own config, if the table carries one."""
     given = fields.below(OURS)
@@ -81,7 +93,9 @@ def _ours(fields: Fields) -> TransformerConfig | None:
         return None
     version = given.whole("version")
     if version > VERSION:
-        raise FileError(f"{given.where} is of version {version}; this Polyloom reads up to {VERSION}. Upgrade polyloom.")
+        raise FileError(
+            f"{given.where} is of version {version}; this Polyloom reads up to {VERSION}. Upgrade polyloom."
+        )
     try:
         return TransformerConfig.from_json(cast("Mapping[str, Any]", given.table.get("config")))
     except InputError as error:
@@ -93,20 +107,9 @@ def _foreign(fields: Fields, family: str) -> TransformerConfig:
     fields.must("is_encoder_decoder", False)
     try:
         found = READERS[family](fields)
-        return replace(found, begin=_begin(fields, found.rows), opens=False)
+        return replace(found, begin=read_begin(fields.table, found.rows), opens=False)
     except InputError as error:
         raise FileError(f"{fields.where} describes nothing that can be built: {error}") from error
-
-
-def _begin(fields: Fields, rows: int) -> int | None:
-    """What stands where there is no text yet: the begin id, or the end id; ids that the model has no row for are none."""
-    for name in ("bos_token_id", "eos_token_id"):
-        given = fields.table.get(name)
-        ids = cast("list[object]", given if isinstance(given, list) else [given])
-        found = [id for id in ids if type(id) is int and 0 <= id < rows]
-        if found:
-            return found[0]
-    return None
 
 
 def _table(config: TransformerConfig, family: str) -> Table:

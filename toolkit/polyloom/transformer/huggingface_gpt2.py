@@ -25,7 +25,7 @@ def read_gpt2(fields: Fields) -> TransformerConfig:
     return TransformerConfig(
         vocabulary_size=fields.whole("vocab_size"),
         width=width,
-        layers=fields.whole("n_layer", "num_hidden_layers"),
+        layers=fields.whole("n_layer", "num_hidden_layers", most=10_000),
         context=fields.whole("n_positions", "max_position_embeddings", "n_ctx"),
         norm=Norm("layer", fields.number("layer_norm_epsilon", 1e-5)),
         position=Position("learned"),
@@ -38,7 +38,6 @@ def read_gpt2(fields: Fields) -> TransformerConfig:
 
 def gpt2_table(config: TransformerConfig) -> dict[str, Any]:
     """What the table says of a config."""
-    names = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
     return {
         "architectures": ["GPT2LMHeadModel"],
         "n_embd": config.width,
@@ -46,7 +45,9 @@ def gpt2_table(config: TransformerConfig) -> dict[str, Any]:
         "n_head": config.attention.heads,
         "n_positions": config.context,
         "n_inner": config.feed_forward.size,
-        "activation_function": names.get(config.feed_forward.kind),
+        "activation_function": next(
+            (name for name, kind in ACTIVATIONS.items() if kind == config.feed_forward.kind), None
+        ),
         "layer_norm_epsilon": config.norm.eps,
         "resid_pdrop": config.dropout,
         "embd_pdrop": config.dropout,

@@ -11,6 +11,7 @@ from polyloom.transformer.config import Attention, Experts, FeedForward, Norm, T
 from polyloom.transformer.fields import Fields
 from polyloom.transformer.huggingface_rope import read_rope, rope_table
 
+LAYERS = 10_000  # more than any model has: what a damaged table says is not gone through
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
@@ -47,7 +48,7 @@ def read_llama(fields: Fields, family: str) -> TransformerConfig:
         fields.must("attention_bias", False)
     if not kind.feed_forward_bias:
         fields.must("mlp_bias", False)
-    layers = fields.whole("num_hidden_layers")
+    layers = fields.whole("num_hidden_layers", most=LAYERS)
     position, context = read_rope(fields)
     return TransformerConfig(
         vocabulary_size=fields.whole("vocab_size"),
@@ -131,7 +132,7 @@ def _window_table(config: TransformerConfig, family: str) -> dict[str, Any]:
 
 
 def _experts(fields: Fields, layers: int) -> Experts | None:
-    count = fields.whole("num_experts", "num_local_experts", default=128, smallest=0)
+    count = fields.whole("num_experts", "num_local_experts", default=128, smallest=0, most=LAYERS)
     step = fields.whole("decoder_sparse_step", default=1)
     dense = fields.entries("mlp_only_layers", int) or []
     sparse = [layer for layer in range(layers) if count and layer not in dense and (layer + 1) % step == 0]

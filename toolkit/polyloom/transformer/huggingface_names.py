@@ -72,7 +72,7 @@ TABLES = {"gpt2": GPT2, "llama": LLAMA, "mistral": LLAMA, "qwen3": LLAMA, "qwen3
 
 # Tables of sines and masks that older versions saved: they follow from the config.
 COMPUTED = re.compile(r"\.attn\.(masked_)?bias$|\.rotary_emb\.inv_freq$")
-HEAD = "lm_head."
+HEAD = "lm_head.weight"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Rule:
         given = [theirs[name] for name in self.theirs]
         whole = torch.stack(given) if self.layout == "apart" else self._turned(given[0])
         axis = _outputs(whole)
-        parts = whole.split([shapes[name][axis] for name in self.ours], axis)
+        parts = torch.split(whole, [shapes[name][axis] for name in self.ours], axis)
         return dict(zip(self.ours, parts, strict=True))
 
     def write(self, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -123,7 +123,7 @@ def plain(family: str, names: Iterable[str]) -> dict[str, str]:
         return {name: name for name in kept}
     first = TABLES[family]["embedding"].partition(".")[0] + "."
     lacking = not any(name.startswith(first) for name in kept)
-    return {name: first + name if lacking and not name.startswith(HEAD) else name for name in kept}
+    return {name: first + name if lacking and name != HEAD else name for name in kept}
 
 
 def fused(names: Iterable[str]) -> bool:

@@ -10,7 +10,7 @@ what the network computes them in.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -73,12 +73,10 @@ class TransformerModel(LanguageModel):
         fetched, and no code from a folder is run.  Raises FileError with the full list of what is missing, extra or of
         another shape, FileNotFoundError if there is no such folder.
         """
-        from polyloom.tokens.folder import read_tokenizer
-        from polyloom.transformer.huggingface import read_folder, resolve
+        from polyloom.transformer.huggingface import read_model
+        from polyloom.transformer.huggingface_cache import resolve
 
-        place = resolve(folder)
-        config, decoder = read_folder(place, device, dtype)
-        return cls(decoder, read_tokenizer(place, config.vocabulary_size))
+        return cls(*read_model(resolve(folder), device, dtype))
 
     @classmethod
     def from_transformers(cls, model: Any, tokenizer: Any, native: bool | None = None) -> "TransformerModel":
@@ -198,6 +196,42 @@ class TransformerModel(LanguageModel):
 
         return capture(self, text, layers, positions)
 
+    def ablate(
+        self,
+        *,
+        heads: Sequence[tuple[int, int]] = (),
+        experts: Sequence[tuple[int, int]] = (),
+        layers: Sequence[int] = (),
+        attention: Sequence[int] = (),
+        feed_forward: Sequence[int] = (),
+        reroute: bool = False,
+        mean: Iterable[Prompt] | None = None,
+    ) -> "TransformerModel":
+        """The model without some of its parts; heads and experts are (layer, number).
+
+        With `reroute` an expert is never chosen, instead of adding nothing; with `mean`, texts, a head adds what it
+        adds to them on average, instead of nothing.  See `surgery`.  Raises InputError for a part that is not there.
+        """
+        from polyloom.transformer.surgery import ablate
+
+        return ablate(
+            self, heads=heads, experts=experts, layers=layers, attention=attention, feed_forward=feed_forward,
+            reroute=reroute, mean=mean,
+        )  # fmt: skip
+
+    def transplant(
+        self,
+        donor: "TransformerModel",
+        *,
+        heads: Sequence[tuple[int, int]] = (),
+        experts: Sequence[tuple[int, int]] = (),
+        layers: Sequence[int] = (),
+    ) -> "TransformerModel":
+        """The model with some parts of another one of the same config; see `surgery`."""
+        from polyloom.transformer.surgery import transplant
+
+        return transplant(self, donor, heads=heads, experts=experts, layers=layers)
+
     def to(self, device: str | None = None, dtype: str | None = None) -> "TransformerModel":
         """The same weights on another device or in another dtype ("float32", "bfloat16", "float16")."""
         from polyloom.transformer.stored import moved
@@ -213,7 +247,8 @@ class TransformerModel(LanguageModel):
         from polyloom.tokens.folder import write_tokenizer
         from polyloom.transformer.huggingface import write_folder
 
-        return write_folder(self.decoder, Path(path), lambda folder: write_tokenizer(self.vocabulary, folder))
+        end = self.vocabulary.sentence_end
+        return write_folder(self.decoder, Path(path), lambda folder: write_tokenizer(self.vocabulary, folder), end)
 
     def state(self) -> tuple[Manifest, Arrays]:
         """All that this model is: config, vocabulary and weights under their names."""

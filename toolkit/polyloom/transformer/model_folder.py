@@ -1,12 +1,11 @@
-"""A model folder on the disk, as Hugging Face lays it out: tables of JSON, files that stay inside, and the way to replace
-one by another.
+"""A model folder on the disk: tables of JSON, files that stay inside, and the way to replace one folder by another.
 
 Nothing of a folder is believed before it is checked: a table has at most 16 MB, a file that it names is a plain name in
 the same folder, and a link may lead only to where the Hugging Face cache keeps what its snapshots show.  No code from a
 folder is run, so `*.py` and `auto_map` mean nothing here.
 
-A folder is written beside its place and takes the name when it is complete: who writes over a model never leaves half of
-one.  What belongs to no model (a README, notes) is carried over; a folder that holds no model is not replaced.
+A folder is written beside its place and takes the name when it is complete, so that who writes over a model never
+leaves half of one.  What belongs to no model (a README, notes) is carried over; a folder of no model is not replaced.
 """
 
 import contextlib
@@ -46,12 +45,14 @@ OWN = (
 def read_table(path: Path) -> dict[str, Any]:
     """The JSON object of a file; FileError if it is something else, or too large."""
     if not path.is_file():
-        raise FileError(f"There is no {path.name} in {path.parent}, so it is no model folder. It holds {_listed(path)}.")
+        raise FileError(
+            f"There is no {path.name} in {path.parent}, so it is no model folder. It holds {_listed(path)}."
+        )
     size = path.stat().st_size
     if size > LIMIT:
         raise FileError(f"{path} takes {size:,} bytes; a table of a model has at most {LIMIT:,}.")
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise FileError(f"{path} is damaged: it is not JSON ({error}). Fetch or save the folder again.") from None
     if not isinstance(found, dict):
@@ -92,6 +93,10 @@ def replacing_folder(place: Path) -> Generator[Path]:
         _swap(fresh, place)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _replaceable(place: Path) -> None:

@@ -155,12 +155,13 @@ def _brought(part: Attention, q: Tensor, k: Tensor, v: Tensor, note: Notes) -> T
 
 
 def _joined(part: Attention, z: Tensor, note: Notes) -> Tensor:
-    """What all heads add to the stream, (T, d), and the bias."""
+    """What all heads add to the stream, (T, d), and the bias; head by head only if one may have been edited."""
+    joined = part.o(z.flatten(1))
     if not note.wants("hook_result"):
-        return part.o(z.flatten(1))
-    result = note("hook_result", torch.einsum("qhi,dhi->qhd", z, part.o.weight.unflatten(1, (-1, part.size))))
+        return joined
+    result = note("hook_result", torch.einsum("qhi,dhi->qhd", z, part.o.weight.view(-1, part.heads, part.size)))
     bias = cast("Tensor | None", part.o.bias)
-    return result.sum(1) if bias is None else result.sum(1) + bias
+    return joined if note.edit is None else result.sum(1) + (0 if bias is None else bias)
 
 
 def _think(part: SwiGLU | Plain | Mixture, x: Tensor, note: Notes) -> Tensor:

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from polyloom.transformer.attention import Attention
 from polyloom.transformer.cache import Cache
 from polyloom.transformer.decoder import Block, Decoder
 from polyloom.transformer.feed_forward import SwiGLU
+from polyloom.transformer.norm import RMSNorm
 from polyloom.transformer.position import Rotation
 from polyloom_kernels import decode
 
@@ -59,7 +59,7 @@ class Swift:
             half = turning.cosine.shape[-1] // 2
             turn = torch.stack((turning.cosine.flatten()[:half], turning.sine.flatten()[:half])).numpy()
         keys, values = cache.store.data.numpy()
-        return torch.from_numpy(self.machine.step(token, place, decode.Cache(keys, values), turn))[None]
+        return torch.as_tensor(self.machine.step(token, place, decode.Cache(keys, values), turn))[None]
 
 
 def swift(decoder: Decoder) -> Swift | None:
@@ -73,22 +73,23 @@ def swift(decoder: Decoder) -> Swift | None:
 
 def _layer(block: Block) -> decode.Layer:
     attention, inner = block.attention, cast("SwiGLU", block.feed_forward)
-    norms = [_gain(attention, name) for name in ("q_norm", "k_norm")]
-    matrices = (attention.q, attention.k, attention.v, attention.o)
     return decode.Layer(
-        _array(block.attention_norm.weight),
-        *map(_matrix, matrices),
-        _array(block.feed_forward_norm.weight),
-        _matrix(inner.gate),
-        _matrix(inner.up),
-        _matrix(inner.down),
-        *norms,
+        attention_norm=_array(block.attention_norm.weight),
+        query=_matrix(attention.q),
+        key=_matrix(attention.k),
+        value=_matrix(attention.v),
+        output=_matrix(attention.o),
+        feed_norm=_array(block.feed_forward_norm.weight),
+        gate=_matrix(inner.gate),
+        up=_matrix(inner.up),
+        down=_matrix(inner.down),
+        query_norm=_gain(attention.q_norm),
+        key_norm=_gain(attention.k_norm),
     )
 
 
-def _gain(attention: Attention, name: str) -> NDArray[Any] | None:
-    weight = getattr(getattr(attention, name), "weight", None)
-    return None if weight is None else _array(weight)
+def _gain(norm: nn.Module) -> NDArray[Any] | None:
+    return _array(norm.weight) if isinstance(norm, RMSNorm) else None
 
 
 def _matrix(linear: nn.Linear) -> decode.Matrix:

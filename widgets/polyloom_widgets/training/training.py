@@ -48,11 +48,14 @@ class TrainingView(Widget):
         self._curve, self._marks = Curve(), Marks()
         self._asked, self._sent, self._step = False, -math.inf, 0
         self._showing = Showing()
+        _heard_aside(self)
 
     def __call__(self, progress: Progress) -> None:
         """Take note of a step; raises KeyboardInterrupt, which ends the training, if somebody asked to stop."""
         if not isinstance(progress, Progress):  # pyright: ignore[reportUnnecessaryIsInstance] - a border to people
-            raise InputError(f"A TrainingView is told by train, as one of its callbacks; got {type(progress).__name__}.")
+            raise InputError(
+                f"A TrainingView is told by train, as one of its callbacks; got {type(progress).__name__}."
+            )
         if progress.stopped is None:
             if not self.status or self.status["stopped"] or progress.step <= self._step:
                 self._begin()
@@ -124,6 +127,15 @@ class TrainingView(Widget):
             raise InputError("There is nothing to export: no training was watched yet.")
         state = {name: getattr(self, name) for name in KEPT_OFFLINE}
         return state | {"offline": True}, {"curve": self.curve, "marks": self.marks}
+
+
+def _heard_aside(view: TrainingView) -> None:
+    """Let what the page says go where the page addresses it, aside from the cells.
+
+    From version 7.4 on, ipykernel takes what is said to a widget back to the shell in which the widget spoke last: here
+    the one that trains and cannot listen.  Without this method of a comm it does not; elsewhere nobody asks for it.
+    """
+    view.comm._reply_subshell_for = None
 
 
 def _status(progress: Progress) -> dict[str, Any]:

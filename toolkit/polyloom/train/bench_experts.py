@@ -1,0 +1,82 @@
+"""The rows of `polyloom bench learning` about mixtures: experts against a dense model of equal active size.
+
+Both read the same batches of one book, cut into 2,000 pieces, for the same number of steps; each token passes as many
+weights in one as in the other, but for the gate.  Three seeds; the mean of the held-out losses counts, and the worst
+of how evenly the experts share the work.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from polyloom.association.bench_text import NO_SHARED
+from polyloom.cli.rows import Row
+from polyloom.documents import Ids
+from polyloom.tokens.sentencepiece import SentencePieceVocabulary
+from polyloom.train.loop import Trained, train
+from polyloom.train.settings import Training
+from polyloom.transformer.config import Attention, Experts, TransformerConfig
+from polyloom.transformer.model import TransformerModel
+
+BOOK = "data/text/warandpeace/warandpeace.txt"
+PIECES, HELD_OUT = 2000, 0.05
+DENSE = TransformerConfig(1, width=128, layers=4, context=128, attention=Attention(4, qk_norm=True))
+MIXTURE = replace(DENSE, experts=Experts(8, 2))
+SEEDS = (0, 1, 2)
+TRAINING = Training(steps=400, batch=16, threads=1, evaluate_every=100, sample_tokens=0)
+
+
+def rows(shared: Path | None) -> Iterator[Row]:
+    """Four rows, in about ten minutes."""
+    if shared is None or not (shared / BOOK).is_file():
+        yield _row("validation loss of 8 experts, top 2, over three seeds", None, NO_SHARED.format(BOOK))
+        return
+    vocabulary, documents, held_out = book(shared / BOOK)
+    dense = [trained(DENSE, vocabulary, documents, held_out, seed) for seed in SEEDS]
+    mixed = [trained(MIXTURE, vocabulary, documents, held_out, seed) for seed in SEEDS]
+    losses = [[run.history.evaluations[-1].loss for run in runs] for runs in (mixed, dense)]
+    seconds = [float(np.mean([run.history.steps[-1].seconds for run in runs])) for runs in (mixed, dense)]
+    said = "; ".join(", ".join(f"{loss:.3f}" for loss in found) for found in losses)
+    yield Row(
+        group="learning", name="validation loss of 8 experts, top 2, mean of three seeds", value=float(np.mean(losses[0])),
+        unit="nats/token", peer="dense, equal active size", peer_value=float(np.mean(losses[1])), bar="ratio >= 1.0",
+        reason=f"each seed: {said}; {seconds[0]:.0f} s a run against {seconds[1]:.0f} s",
+    )  # fmt: skip
+    last = [run.history.evaluations[-1] for run in mixed]
+    used = min(one.utilisation or 0.0 for one in last)
+    yield _row(
+        "experts that get a tenth of an even share or more, worst seed", used, bar="value >= 0.9", better="higher"
+    )
+    violation = max(one.max_violation or 0.0 for one in last)
+    yield _row("MaxVio: the busiest expert above an even share, worst seed", violation, bar="value <= 0.2")
+
+
+def book(path: Path) -> tuple[SentencePieceVocabulary, list[Ids], list[Ids]]:
+    """The pieces of a book, and its paragraphs in pieces: those to learn from, and the last ones."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    chapters = text.split("\n\nCHAPTER ")
+    cut = int(len(chapters) * (1 - HELD_OUT))
+    vocabulary = SentencePieceVocabulary.train(chapters[:cut], size=PIECES)
+    documents = [vocabulary.encode(chapter) for chapter in chapters]
+    return vocabulary, documents[:cut], documents[cut:]
+
+
+def trained(
+    config: TransformerConfig, vocabulary: SentencePieceVocabulary, documents: list[Ids], held_out: list[Ids], seed: int
+) -> Trained:
+    """A model of that config, trained from that seed."""
+    begin = vocabulary.sentence_end
+    given = replace(config, vocabulary_size=vocabulary.size, begin=begin, rows=0)
+    model = TransformerModel.build(given, vocabulary, seed)
+    return train(model, documents, replace(TRAINING, seed=seed), held_out, progress=False)
+
+
+def _row(
+    name: str, value: float | None, reason: str | None = None, bar: str | None = None, better: str = "lower"
+) -> Row:
+    return Row(
+        group="learning", name=name, value=value, unit="share", reason=reason, bar=bar,
+        better="higher" if better == "higher" else "lower",
+    )  # fmt: skip
