@@ -1,8 +1,8 @@
 """Small decoders of every kind of brick, and one whose every number is known, for the tests that look inside.
 
-`copier()` says again the token before the last.  Its stream is a one-hot token, a one-hot place and a one-hot answer; its
-only working head looks one place back, since the query of place t is the key of place t − 1, and copies the token that
-it finds there into the answer.
+`copier()` says again the token before the last.  Its stream is a one-hot token, a one-hot place and a one-hot answer;
+its only working head looks one place back, since the query of place t is the key of place t − 1, and copies the token
+that it finds there into the answer.
 """
 
 from dataclasses import replace

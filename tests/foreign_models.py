@@ -4,7 +4,7 @@ Each is made once in a process.  Weights, norms and biases are larger than those
 read wrongly shows in the logits, which are of the order of 1.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,8 @@ class Foreign:
     model: Any
     config: Any
     fields: dict[str, Any]
-    lengths: tuple[int, ...] = field(default=(30,))
+    lengths: tuple[int, ...] = (30,)
+    saved: Any = None  # as what ours are saved, where another family says the same
 
 
 LONG = (20, 60)  # of a training of 32 tokens
@@ -93,7 +94,9 @@ FOREIGN = {
         | {"max_position_embeddings": 64},
         LONG,
     ),
-    "mistral": Foreign(MistralForCausalLM, MistralConfig, LLAMA | {"sliding_window": None}),
+    "mistral": Foreign(
+        MistralForCausalLM, MistralConfig, LLAMA | {"sliding_window": None}, saved=LlamaForCausalLM
+    ),
     "mistral, window": Foreign(MistralForCausalLM, MistralConfig, LLAMA | {"sliding_window": 5}),
     "qwen3": Foreign(Qwen3ForCausalLM, Qwen3Config, QWEN3 | IDS | {"tie_word_embeddings": True}),
     "qwen3, upper windows": Foreign(

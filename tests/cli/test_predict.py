@@ -48,7 +48,7 @@ def test_unknown_words_and_emoji_are_told_on_the_side(made: Path) -> None:
         (("predict", "umlaut.txt"), "umlaut.txt is a text, no model."),
         (("inspect", "text.txt"), "text.txt is a text, no model."),
         (("evaluate", "text.txt", "text.txt"), "text.txt is a text, no model."),
-        (("predict", "."), ". is a folder. Name the files in it."),
+        (("predict", "."), ". is a folder without a config.json, so it holds no model."),
         (("predict", "txet.txt"), "There is no file txet.txt. Did you mean text.txt?"),
         (("predict", "picture.psam"), "picture.psam is no Polyloom file"),
         (("predict", "sea.psam", "-"), "standard input: expected UTF-8 text, got the byte 0xfc."),

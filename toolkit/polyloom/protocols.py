@@ -1,6 +1,6 @@
 """What `generate/` and `evaluate/` need of a model: no more than this, so that anything with these methods will do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +16,16 @@ class Scores(Protocol):
 
     def log_likelihood(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
         """ln p(token_t | tokens before t), float64 of shape (T,)."""
+        ...
+
+
+class Predicts(Protocol):
+    """Gives whole distributions of a text: what a report on a model needs."""
+
+    vocabulary: Vocabulary
+
+    def log_probs(self, tokens: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
+        """Log-probabilities in blocks (n, V); row t is given the tokens before t."""
         ...
 
 

@@ -13,19 +13,20 @@ from numba import njit, types
 from polyloom_kernels.activation import open_gate
 from polyloom_kernels.dots import BFLOAT16, FLOAT32, tile
 
+U = np.uint64
 MOST = 6  # tokens that meet a pair of rows at a time: more sums than that do not fit into the registers
 AHEAD = 1600  # bytes
 
 
 def paired(kind, count):
-    """Two rows of weights with `count` tokens that lie one after another; the sums into two rows."""
+    """Two rows of weights with `count` tokens that lie one after another; the sums into a column of `one` and `two`."""
     dots = tile(kind, 2, count, 1, AHEAD)
 
     @njit(nogil=True)
-    def run(first, second, columns, x, found):
+    def run(first, second, columns, x, at, row, one, two):
         sums = dots((first, second), columns, x, 4 * columns)
         for n in range(count):
-            found[0, n], found[1, n] = sums[n], sums[count + n]
+            one[U(at + n), U(row)], two[U(at + n), U(row)] = sums[n], sums[count + n]
 
     return run
 
@@ -35,36 +36,33 @@ BRAIN2, BRAIN4, BRAIN6 = paired(BFLOAT16, 2), paired(BFLOAT16, 4), paired(BFLOAT
 
 
 @njit(nogil=True)
-def pair(kind, count, first, second, columns, x, found):
-    """The sums for at least `count` tokens: what lies behind them is read, and counts for nothing."""
+def pair(kind, count, first, second, columns, x, at, row, one, two):
+    """The sums for at least `count` tokens: those behind them belong to nobody, and there is room for them."""
     if kind == FLOAT32:
         if count <= 2:
-            REAL2(first, second, columns, x, found)
+            REAL2(first, second, columns, x, at, row, one, two)
         elif count <= 4:
-            REAL4(first, second, columns, x, found)
+            REAL4(first, second, columns, x, at, row, one, two)
         else:
-            REAL6(first, second, columns, x, found)
+            REAL6(first, second, columns, x, at, row, one, two)
     elif count <= 2:
-        BRAIN2(first, second, columns, x, found)
+        BRAIN2(first, second, columns, x, at, row, one, two)
     elif count <= 4:
-        BRAIN4(first, second, columns, x, found)
+        BRAIN4(first, second, columns, x, at, row, one, two)
     else:
-        BRAIN6(first, second, columns, x, found)
+        BRAIN6(first, second, columns, x, at, row, one, two)
 
 
 @njit(nogil=True)
 def multiply(kind, first, second, rows, columns, x, tokens, one, two):
-    """one, two (tokens, rows) = x · W of the matrices at two addresses; x (tokens and some more, columns)."""
-    found = np.empty((2, MOST), np.float32)
+    """one, two (tokens and some more, rows) = x · W of the matrices at two addresses; x has as many more."""
     tiles = (tokens + MOST - 1) // MOST
     step = (tokens + tiles - 1) // tiles
     line = (4 if kind == FLOAT32 else 2) * columns
     for row in range(rows):
         for at in range(0, tokens, step):
-            count = min(step, tokens - at)
-            pair(kind, count, first, second, columns, x.ctypes.data + 4 * columns * at, found)
-            for n in range(count):
-                one[at + n, row], two[at + n, row] = found[0, n], found[1, n]
+            source = x.ctypes.data + 4 * columns * at
+            pair(kind, min(step, tokens - at), first, second, columns, source, at, row, one, two)
         first += line
         second += line
 

@@ -20,6 +20,7 @@ TEXT = Compiled("polyloom_kernels.mixture.cpu")
 PLACE = Compiled("polyloom_kernels.mixture.place")
 PART, ONE = 3e-6, 1e-3  # seconds that the reference takes, about: for a token of a text and a table; for one place
 MOST = 64  # candidates that are kept in order one by one; for more the whole distribution is sorted
+MANY = 4096  # tokens above a bound that are listed; for more the whole distribution is read
 SILENT = Memory(orders=(1,))  # what a voice without history hands to compiled code, which does not read it
 
 
@@ -150,6 +151,35 @@ class Panel:
         best, values = np.empty(k, np.int64), np.empty(k)
         count = self._asked(compiled.top, tokens, seen, weights, self.unigrams, self.ceiling, self.ranked, best, values)
         return (best, values) if count == k else None  # what a damaged file gives may not be ordered at all
+
+    def above(
+        self,
+        tokens: Integers,
+        seen: Integers,
+        weights: Floats,
+        k: int,
+        bound: tuple[float, float],
+        wanted: Integers,
+        backend: Backend = "auto",
+    ) -> tuple[Integers, Floats] | None:
+        """Tokens and their p: those `wanted`, and all that these voices find likely; some perhaps twice.
+
+        `bound` is a chance and a part: likely is a token with at least this part of the chance, or of the k-th best p
+        if that is more.  This serves sums to which others add.  Where k tokens reach the chance, with or without these
+        voices, each of the k best has its n-th part from one of n summands: it is listed here, or the others say which
+        it is.  None where the whole distribution should be read.
+        """
+        compiled = self._chosen(backend)
+        if compiled is None or k > MOST:
+            return None
+        k = min(k, len(self.unigrams))
+        leading = self.unigrams, self.ceiling, self.ranked, np.empty(k, np.int64), np.empty(k)
+        heard, found, chances = np.empty(len(wanted)), np.empty(MANY, np.int64), np.empty(MANY)
+        listed = frozen(wanted), heard, found, chances
+        count = self._asked(compiled.above, tokens, seen, weights, *leading, *bound, *listed)
+        if count < 0:
+            return None
+        return np.concatenate([wanted, found[:count]]), np.concatenate([heard, chances[:count]])
 
     def _chosen(self, backend: Backend) -> ModuleType | None:
         """Compiled code is worth its while only if questions keep coming."""

@@ -1,7 +1,7 @@
 """`mixture` compiled, for one place: every token's probability, or the likeliest tokens, in microseconds.
 
 A place is asked of one or of several voices at once.  `remember` looks back over the text; `gather` adds what a voice
-says to sums that are zero for every token that no row names; `pick` or `whole` read them, and leave them zero again.
+says to sums that are zero for every token that no row names; `likeliest` reads them and leaves them zero again.
 """
 # pyright: basic
 # numba has no types
@@ -11,6 +11,7 @@ from numba import carray, njit, types  # pyright: ignore[reportPrivateImportUsag
 
 from polyloom_kernels.intrinsics import pointer, prefetch
 from polyloom_kernels.mixture.cpu import U, measure, scatter, walk
+from polyloom_kernels.mixture.likeliest import clear, collect, lead, under, whole
 from polyloom_kernels.mixture.store import COLUMNS, NEXT, TAKEN
 
 
@@ -178,82 +179,6 @@ def gather(
 
 
 @njit(nogil=True, cache=True)
-def insert(best, values, count, token, value):
-    """Put a token into the descending list, ties by smaller id; how many it holds then."""
-    size = len(best)
-    for n in range(count):
-        if best[n] == token:
-            return count
-    at = min(count, size - 1)
-    if count == size and (values[at] > value or (values[at] == value and best[at] < token)):
-        return count
-    while at > 0 and (values[at - 1] < value or (values[at - 1] == value and best[at - 1] > token)):
-        best[at], values[at] = best[at - 1], values[at - 1]
-        at -= 1
-    best[at], values[at] = token, value
-    return min(count + 1, size)
-
-
-@njit(nogil=True, cache=True)
-def pick(sums, touched, used, below, unigrams, ceiling, ranked, best, values):
-    """The likeliest tokens, of sums[y] + Σ_k below[k] · unigrams[y, k]; every sum in use is zero again.
-
-    `ceiling` is a token's largest unigram chance: most tokens fail on it alone.  Those without a sum are met in the
-    order of each unigram, until none that is left could be good enough.
-    """
-    size, count, worst = len(unigrams), 0, -1.0
-    most = below.sum() * (1 + 1e-12)  # more than rounding can take away
-    for n in range(used):
-        token = U(touched[U(n)])
-        if sums[token] + most * ceiling[token] >= worst:
-            count = insert(best, values, count, np.int64(token), sums[token] + under(below, unigrams, token))
-            worst = values[len(best) - 1] if count == len(best) else -1.0
-    for depth in range(size):
-        reach = 0.0
-        for k in range(len(below)):
-            reach += below[k] * unigrams[ranked[k, depth], k]
-        if count == len(best) and reach < worst:
-            break
-        for k in range(len(below)):
-            token = ranked[k, depth]
-            if sums[token] == 0.0:
-                count = insert(best, values, count, token, under(below, unigrams, token))
-        worst = values[len(best) - 1] if count == len(best) else -1.0
-    clear(sums, touched, used)
-    return count
-
-
-@njit(nogil=True, cache=True)
-def clear(sums, touched, used):
-    """Make every sum in use zero again: one by one if they are few.
-
-    A full list may lack one and name another twice, but then they are not few.
-    """
-    if 4 * used > len(sums):
-        sums[:] = 0.0
-    else:
-        for n in range(used):
-            sums[U(touched[U(n)])] = 0.0
-
-
-@njit(nogil=True, cache=True)
-def under(below, unigrams, token):
-    """What a token has without any row."""
-    total = 0.0
-    for k in range(len(below)):
-        total += below[k] * unigrams[token, k]
-    return total
-
-
-@njit(nogil=True, cache=True)
-def whole(sums, touched, used, below, unigrams, dense):
-    """p of every token, into dense (V,); every sum in use is zero again."""
-    for token in range(len(dense)):
-        dense[token] = sums[token] + under(below, unigrams, token)
-    clear(sums, touched, used)
-
-
-@njit(nogil=True, cache=True)
 def ask(voices, floors, seen, weights, tokens, mark, matches, lengths, sums, touched, below):
     """Gather what every voice says at one place; how many sums are in use.
 
@@ -309,7 +234,30 @@ def top(
 ):  # fmt: skip
     """The likeliest tokens under all voices; how many could be put in order."""
     used = ask(voices, floors, seen, weights, tokens, mark, matches, lengths, sums, touched, below)
-    return pick(sums, touched, used, below, unigrams, ceiling, ranked, best, values)
+    count = lead(sums, touched, used, below, unigrams, ceiling, ranked, best, values)
+    clear(sums, touched, used)
+    return count
+
+
+@njit(nogil=True, cache=True)
+def above(
+    voices, floors, seen, weights, tokens, mark, matches, lengths, sums, touched, below,
+    unigrams, ceiling, ranked, best, values, least, part, wanted, heard, found, chances,
+):  # fmt: skip
+    """What all voices give `wanted`, into `heard`, and every token that they themselves find likely, into `found`.
+
+    That is one to which they give at least this part of `least`, or of the last of the likeliest tokens' chances if
+    that is more.  How many are found, or −1 if they are more than fit.
+    """
+    used = ask(voices, floors, seen, weights, tokens, mark, matches, lengths, sums, touched, below)
+    for n in range(len(wanted)):
+        heard[n] = sums[wanted[n]] + under(below, unigrams, wanted[n])
+    count = lead(sums, touched, used, below, unigrams, ceiling, ranked, best, values)
+    if count == len(best):
+        least = max(least, values[count - 1])
+    count = collect(sums, touched, used, below, unigrams, ceiling, ranked, part * least, found, chances)
+    clear(sums, touched, used)
+    return count
 
 
 @njit(nogil=True, cache=True)
@@ -326,7 +274,9 @@ INTS, REALS, GRID = types.int64[::1], types.float64[::1], types.float64[:, ::1]
 READ = types.Array(types.int64, 1, "C", readonly=True)
 PLACE = (types.int64[:, ::1], REALS, types.int64[:, ::1], REALS, READ)  # voices … tokens
 SCRATCH = (types.uint8[::1], INTS, INTS, REALS, types.uint32[::1], REALS)  # mark … below
+LEADING = (GRID, REALS, types.int64[:, ::1], INTS, REALS)  # unigrams … values
 KERNELS = (
-    (top, (*PLACE, *SCRATCH, GRID, REALS, types.int64[:, ::1], INTS, REALS)),
+    (top, (*PLACE, *SCRATCH, *LEADING)),
+    (above, (*PLACE, *SCRATCH, *LEADING, types.float64, types.float64, READ, REALS, INTS, REALS)),
     (spread, (*PLACE, *SCRATCH, GRID, REALS)),
 )

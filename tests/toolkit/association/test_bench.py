@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from polyloom import AssociationModel, Layer, Layered, WordVocabulary
 from polyloom.association import (
@@ -147,22 +145,6 @@ def test_guesses_are_the_likeliest_token_at_each_place(sea: AssociationModel, vo
     whole = np.concatenate(list(sea.log_probs(tokens)))
     np.testing.assert_allclose(chances, np.exp(whole.max(1)))
     np.testing.assert_array_equal(right, whole.argmax(1) == tokens)
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1))
-def test_calibration_error_is_confidence_less_accuracy_bin_by_bin(guesses: list[tuple[float, bool]]) -> None:
-    error = 0.0
-    for n in range(15):
-        inside = [(p, hit) for p, hit in guesses if n / 15 <= p < (n + 1) / 15 or (n == 14 and p == 1)]
-        if inside:
-            error += abs(sum(p for p, _ in inside) - sum(hit for _, hit in inside)) / len(guesses)
-    given = np.array([p for p, _ in guesses]), np.array([float(hit) for _, hit in guesses])
-    assert bench_quality.calibration_error(*given) == pytest.approx(error, abs=1 / 15 if on_an_edge(guesses) else 1e-9)
-
-
-def on_an_edge(guesses: list[tuple[float, bool]]) -> bool:
-    """Which of two bins a probability between them is in depends on rounding."""
-    return any(abs(p * 15 - round(p * 15)) < 1e-9 for p, _ in guesses)
 
 
 def test_drawn_text_has_the_words_of_the_text_and_joints_every_six_tokens() -> None:

@@ -1,6 +1,8 @@
 """Batches: exactly once an epoch, never the same order twice, and the very same sequence from any state."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -139,3 +141,9 @@ def test_large_ids_survive() -> None:
     block = Batches([np.array([2**40, 3, 255, 256])], None, 3, 1).next()
     assert sorted(block.tokens[0].tolist()) == [3, 255, 256, 2**40]
     assert block.tokens.dtype == block.documents.dtype == np.int64
+
+
+def test_data_need_no_torch() -> None:
+    names = ("packing", "shuffle", "batches", "shingles", "minhash", "duplicates", "leakage")
+    code = f"import sys, {', '.join(f'polyloom.train.{name}' for name in names)}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

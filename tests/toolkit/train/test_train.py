@@ -49,7 +49,7 @@ def timeless(history: History) -> tuple[Any, ...]:
 
 def test_it_learns(model: TransformerModel, documents: Documents) -> None:
     """After two tokens the rest of a document is settled but for its end: far below what single tokens tell."""
-    trained = train(model, documents, Training(steps=300, batch=8, sample_tokens=0), progress=False)
+    trained = train(model, documents, Training(steps=120, batch=8, learning_rate=0.01, sample_tokens=0), progress=False)
     tokens = np.bincount(np.concatenate(documents)) / sum(map(len, documents))
     unigram = -(tokens[tokens > 0] * np.log(tokens[tokens > 0])).sum()
     assert trained.history.evaluations[-1].loss < 0.45 * unigram
@@ -62,13 +62,14 @@ def test_the_model_that_was_given_stays_as_it_was(
     model: TransformerModel, documents: Documents, training: Training
 ) -> None:
     before = {name: tensor.clone() for name, tensor in model.decoder.state_dict().items()}
-    dice, threads, handler = torch.get_rng_state(), torch.get_num_threads(), signal.getsignal(signal.SIGINT)
-    trained = train(model, documents, replace(training, threads=2), progress=False)
+    torch.set_num_threads(2)
+    dice, handler = torch.get_rng_state(), signal.getsignal(signal.SIGINT)
+    trained = train(model, documents, replace(training, threads=1), progress=False)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.decoder.state_dict().items())
     assert not any(weight.requires_grad for weight in trained.model.decoder.parameters())
     assert not trained.model.decoder.training
     assert torch.equal(torch.get_rng_state(), dice)
-    assert (torch.get_num_threads(), signal.getsignal(signal.SIGINT)) == (threads, handler)
+    assert (torch.get_num_threads(), signal.getsignal(signal.SIGINT)) == (2, handler)
     assert not torch.equal(trained.last.decoder.norm.weight, model.decoder.norm.weight)
 
 
@@ -278,6 +279,7 @@ SCRIPT = """
 import json, os, random, signal, sys, time
 import numpy as np
 import torch
+import torch._dynamo  # which torch imports at the first step of an optimiser: once, and not in every life
 
 torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -288,9 +290,9 @@ from polyloom.transformer.config import Attention, Experts, TransformerConfig
 
 folder, kind, lives = sys.argv[1], getattr(signal, sys.argv[2]), int(sys.argv[3])
 vocabulary = WordVocabulary(["</s>", *(f"w{n}" for n in range(15))])
-config = TransformerConfig(16, 32, 2, 16, attention=Attention(2), experts=Experts(4, 2, size=16), dropout=0.1, begin=0)
+config = TransformerConfig(16, 16, 2, 16, attention=Attention(2), experts=Experts(4, 2, size=16), dropout=0.1, begin=0)
 documents = [(n + np.arange(5 + n % 9)) % 15 + 1 for n in range(80)]
-training = Training(steps=30, batch=4, evaluate_every=7, save_every=2, sample_tokens=0, optimiser=sys.argv[4])
+training = Training(steps=24, batch=4, evaluate_every=7, save_every=2, sample_tokens=0, optimiser=sys.argv[4])
 
 def run(place):
     trained = train(config, documents, training, documents[:9], place, progress=False, vocabulary=vocabulary)

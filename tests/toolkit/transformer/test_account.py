@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from decoders import CONFIGS, GAIN, LETTERS, copier, decoder, model
 
+from decoders import CONFIGS, GAIN, LETTERS, copier, decoder, model
 from polyloom.explanation import LOGSUMEXP, SOFT_CAP, Explanation, Term
 from polyloom.transformer.account import attribute
 from polyloom.transformer.model import TransformerModel
@@ -138,7 +138,7 @@ def test_after_nothing_all_pieces_are_equally_likely() -> None:
 
 
 def test_the_head_that_copies_is_the_one_that_speaks() -> None:
-    """By hand: the stream is a token, a place and what head 0 brings, each a one-hot vector, the last of length √(w/2)."""
+    """By hand: the stream is a token, a place and what head 0 brings, one-hot vectors, the last of length √(w/2)."""
     made = copier()
     width = made.config.width
     brought = math.sqrt(width / 2)

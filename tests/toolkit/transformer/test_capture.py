@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
-from decoders import CONFIGS, GAIN, copier, model
 
+from decoders import CONFIGS, copier, model
 from polyloom.errors import InputError
 from polyloom.transformer.capture import Capture
 from polyloom.transformer.opened import opened
@@ -138,7 +138,7 @@ def test_attribution_accounts_for_every_position(name: str) -> None:
     assert (account.piece, account.context) == ("d", "".join(found.pieces[-12:]))
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ["like GPT-2", "sliding window", "experts"])
 def test_a_cache_is_read_back(name: str) -> None:
     made = model(name)
     first = made.capture(TEXT)
@@ -167,9 +167,10 @@ def test_a_cache_of_some_layers_and_positions_is_read_back() -> None:
 def test_a_cache_that_does_not_fit_is_refused() -> None:
     made = model()
     cache = made.capture(TEXT).cache()
+    gone = ("blocks.2.hook_resid_post", "blocks.0.hook_mlp_out")
+    rest = {name: value for name, value in cache.items() if name not in gone}
     with pytest.raises(InputError, match=r"lacks blocks\.2\.hook_resid_post, blocks\.0\.hook_mlp_out; it holds"):
-        gone = ("blocks.2.hook_resid_post", "blocks.0.hook_mlp_out")
-        Capture.from_cache({name: value for name, value in cache.items() if name not in gone}, made, TEXT)
+        Capture.from_cache(rest, made, TEXT)
     with pytest.raises(InputError, match="but there are 3 positions"):
         Capture.from_cache(cache, made, "a b")
     with pytest.raises(InputError, match="a capture is of one text"):
@@ -188,7 +189,6 @@ def test_a_head_that_looks_one_back_is_seen_to() -> None:
     np.testing.assert_allclose(lens.probabilities[0], 1 / 6)
     width = made.config.width
     assert np.abs(found.heads[0, 0, -1]).max() == pytest.approx(np.sqrt(width / 2))
-    assert GAIN > 1
 
 
 class Reader(HTMLParser):

@@ -1,9 +1,9 @@
-"""The opened forward pass: it is the forward pass, with names, and what is put in its way has the effect it must have."""
+"""The opened forward pass: it is the forward pass, and what is put in its way has the effect it must have."""
 
 import pytest
 import torch
-from decoders import CONFIGS, decoder
 
+from decoders import CONFIGS, decoder
 from polyloom.errors import InputError
 from polyloom.transformer.opened import opened
 

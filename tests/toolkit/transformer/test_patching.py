@@ -6,8 +6,8 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from decoders import copier, model
 
+from decoders import copier, model
 from polyloom.errors import InputError
 from polyloom.transformer import patching
 from polyloom.transformer.opened import opened

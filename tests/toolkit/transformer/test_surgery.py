@@ -1,18 +1,19 @@
 """Surgery: what is cut is gone and nothing else, and the model it was cut from stays."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from decoders import CONFIGS, copier, model
 
 import polyloom
+from decoders import copier, model
 from polyloom.errors import InputError
 from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.model import TransformerModel
 from polyloom.transformer.opened import Edit, opened
-from polyloom.transformer.surgery import ablate, transplant
+from polyloom.transformer.surgery import ablate, force, transplant
 
 TEXT = "a b c a b d e a b c f"
 TEXTS = ("a b c", "d e f g h", "w v u t s r q p")
@@ -38,7 +39,7 @@ def zeroing(**wanted: Any) -> Edit:
     return edit
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ["grouped queries", "like GPT-2", "sliding window", "experts"])
 def test_a_cut_head_brings_nothing(name: str) -> None:
     made = model(name)
     cut = ablate(made, heads=[(1, 2), (1, 0)])
@@ -48,7 +49,7 @@ def test_a_cut_head_brings_nothing(name: str) -> None:
     assert (logits(cut) - logits(made)).abs().max() > 1e-6
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ["grouped queries", "like GPT-2", "experts"])
 def test_a_cut_part_writes_nothing(name: str) -> None:
     made = model(name)
     parts = {
@@ -104,6 +105,20 @@ def test_a_rerouted_expert_is_never_chosen(name: str) -> None:
 def test_rerouting_leaves_enough_experts() -> None:
     with pytest.raises(InputError, match="Layer 1 sends each token to 2 experts: 1 are too few"):
         ablate(model("experts"), experts=[(1, expert) for expert in range(5)], reroute=True)
+
+
+def test_a_forced_expert_reads_every_token() -> None:
+    made = model("experts")
+    before, after = made.capture(TEXT).routing[-1], force(made, experts=[(2, 3)]).capture(TEXT).routing[-1]
+    assert (after.chosen[:, 0] == 3).all()
+    others = np.where(before.chosen[:, 0] == 3, before.chosen[:, 1], before.chosen[:, 0])
+    np.testing.assert_array_equal(after.chosen[:, 1], others)
+    np.testing.assert_allclose(after.probabilities, before.probabilities)
+    np.testing.assert_allclose(after.weights.sum(-1), 1)
+    both = force(force(made, experts=[(2, 3)]), experts=[(2, 0)]).capture(TEXT).routing[-1]
+    assert np.isinf(both.margins).all()
+    with pytest.raises(InputError, match="Layer 2 sends each token to 2 experts: 3 cannot all be forced"):
+        force(made, experts=[(2, 0), (2, 3), (2, 5)])
 
 
 @pytest.mark.parametrize("name", ["grouped queries", "like GPT-2"])
@@ -175,10 +190,14 @@ def places(decoder: Decoder) -> dict[str, int]:
     return {name: weight.data_ptr() for name, weight in decoder.state_dict().items()}
 
 
-def test_a_cut_model_is_a_model_like_any_other() -> None:
-    cut = ablate(model("experts", torch.float32), heads=[(0, 1)], experts=[(1, 3)], reroute=True)
-    again = TransformerModel.from_state(*cut.state())
-    np.testing.assert_array_equal(again.begin(TEXT).distribution(), cut.begin(TEXT).distribution())
+@pytest.mark.parametrize("name", ["experts", "like GPT-2"])
+def test_a_cut_model_is_a_model_like_any_other(name: str, tmp_path: Path) -> None:
+    asked = {"experts": [(1, 3)], "reroute": True} if name == "experts" else {"mean": TEXTS}
+    cut = ablate(model(name, torch.float32), heads=[(0, 1)], layers=[2], **asked)
+    cut.save(tmp_path / "cut")
+    for again in (TransformerModel.from_state(*cut.state()), TransformerModel.load(tmp_path / "cut")):
+        np.testing.assert_allclose(again.begin(TEXT).distribution(), cut.begin(TEXT).distribution(), atol=1e-6)
+        assert again.config == cut.config
     written = cut.generate("a b", polyloom.Sampling(seed=1, max_tokens=5))
     assert len(written.steps) <= 5
     assert abs(cut.begin(TEXT).explain("c").residual) < 1e-5
@@ -200,7 +219,7 @@ def test_a_transplanted_layer_is_the_donors() -> None:
 
 @pytest.mark.parametrize("name", ["like GPT-2", "grouped queries", "sliding window"])
 def test_transplanted_heads_look_and_bring_like_the_donors(name: str) -> None:
-    """With the same norms before and the same stream, all heads of a layer are its attention, but for the output's bias."""
+    """With the same norms before and the same stream: the first layer's heads, one group of those that share keys."""
     ours, donor = model(name), model(name, seed=6)
     for mine, theirs in zip(ours.decoder.layers, donor.decoder.layers, strict=True):
         mine.attention_norm.load_state_dict(theirs.attention_norm.state_dict())

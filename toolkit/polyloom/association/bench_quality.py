@@ -18,9 +18,9 @@ from polyloom.association.counts import rows_of
 from polyloom.association.model import AssociationModel
 from polyloom.cli.rows import Row
 from polyloom.documents import Ids
+from polyloom.evaluate.calibration import BINS, binned, calibration_error
 from polyloom.model import Floats
 
-BINS = 15
 KENLM, PROTOTYPE = "KenLM order 5", "this project's study, adaptive"
 WHAT = (  # what is judged; its peer, and where the published results hold it; how far below the bar the moonshot is
     ("perplexity of known words, static", KENLM, "kn5_noUNK", 0.02),
@@ -71,7 +71,7 @@ def _measured(given: Anchor) -> Iterator[Row]:
             peer=peer, peer_value=published, bar=f"value <= {bar}", reason=reason,
         )  # fmt: skip
     yield _unigram(given, static)
-    error = calibration_error(*_guesses(full, given.test))
+    error = float(calibration_error(binned(*_guesses(full, given.test))))
     yield _row(
         f"{CALIBRATION}, {given.name}", error, "probability", bar=CALIBRATED,
         reason=f"of the likeliest token, in {BINS} bins; no peer has published one",
@@ -103,12 +103,6 @@ def _guesses(model: AssociationModel, tokens: Ids) -> tuple[Floats, Floats]:
         right.append(int(guess.tokens[0]) == token)
         place.advance(token)
     return np.array(chances), np.array(right, np.float64)
-
-
-def calibration_error(chances: Floats, right: Floats) -> float:
-    """Expected calibration error: how far confidence is from accuracy in each of 15 equal bins, by their size."""
-    within = np.minimum((chances * BINS).astype(np.int64), BINS - 1)
-    return float(np.abs(np.bincount(within, chances - right, BINS)).sum() / len(chances))
 
 
 def _perplexity(logs: Floats) -> float:

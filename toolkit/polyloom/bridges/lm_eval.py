@@ -14,7 +14,10 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from polyloom._compat import need
+from polyloom.documents import Ids
 from polyloom.errors import InputError
 from polyloom.generate.sampling import Sampling
 from polyloom.kinds import load
@@ -22,11 +25,14 @@ from polyloom.model import Continuation, LanguageModel
 
 need("lm_eval", "eval", "polyloom.bridges.lm_eval")
 
-from lm_eval.api.model import LM  # noqa: E402 - only once it is known to be there
-from lm_eval.api.registry import register_model  # noqa: E402
+from lm_eval.api.model import LM  # noqa: E402 # pyright: ignore[reportMissingTypeStubs] - once it is known to be there
+from lm_eval.api.registry import (  # noqa: E402 # pyright: ignore[reportMissingTypeStubs]
+    register_model,  # pyright: ignore[reportUnknownVariableType]
+)
 
 LONGEST = 256  # tokens of an answer, if the task does not say
-KNOWN = {"until", "max_gen_toks", "do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed"}
+FOR_US = {"until", "max_gen_toks", "do_sample"}
+KNOWN = FOR_US | {"temperature", "top_k", "top_p", "min_p", "repetition_penalty"}
 
 
 @register_model("polyloom")
@@ -75,13 +81,12 @@ class PolyloomLM(LM):
     def _judged(self, context: str, continuation: str) -> tuple[float, bool]:
         vocabulary = self.model.vocabulary
         spaces = context[len(context.rstrip()) :]  # belong to the token after them
-        before = vocabulary.encode(context.removesuffix(spaces))
+        seam = len(vocabulary.encode(context.removesuffix(spaces)))
         ids = vocabulary.encode(context + continuation)
-        found = self.model.log_likelihood(ids)[len(before) :]
-        return float(found.sum()), self._greedy(before.tolist(), ids[len(before) :].tolist())
+        return float(self.model.log_likelihood(ids)[seam:].sum()), self._greedy(ids[:seam], ids[seam:].tolist())
 
-    def _greedy(self, before: list[int], after: Iterable[int]) -> bool:
-        if self.place.tokens.tolist() != before:
+    def _greedy(self, before: Ids, after: Iterable[int]) -> bool:
+        if not np.array_equal(self.place.tokens, before):
             self.place = self.model.begin(before)
         place = self.place.fork()
         for token in after:
@@ -95,17 +100,15 @@ def sampling(settings: dict[str, Any]) -> Sampling:
     """The settings of a task; InputError naming one that we cannot follow."""
     if unknown := set(settings) - KNOWN:
         raise InputError(f"The task asks for {min(unknown)!r}; known are {', '.join(sorted(KNOWN))}.")
-    until = settings.get("until") or ()
-    given = {name: settings[name] for name in KNOWN & set(settings) - {"until", "max_gen_toks", "do_sample"}}
-    greedy = not settings.get("do_sample", bool(given.get("temperature")))
-    return Sampling(
-        **given | ({"temperature": 0.0} if greedy else {}),
-        max_tokens=settings.get("max_gen_toks", LONGEST),
-        stop=(until,) if isinstance(until, str) else tuple(until),
-    )
+    until, chosen = settings.get("until") or (), bool(settings.get("temperature"))
+    given: dict[str, Any] = {name: settings[name] for name in KNOWN & set(settings) - FOR_US}
+    if not settings.get("do_sample", chosen):
+        given["temperature"] = 0
+    stop = (until,) if isinstance(until, str) else tuple(until)
+    return Sampling(**given, max_tokens=settings.get("max_gen_toks", LONGEST), stop=stop)
 
 
 if __name__ == "__main__":
-    from lm_eval.__main__ import cli_evaluate
+    from lm_eval.__main__ import cli_evaluate  # pyright: ignore[reportMissingTypeStubs]
 
     cli_evaluate()

@@ -1,13 +1,17 @@
-"""`polyloom inspect`: what a file holds, read from its manifest, its table of arrays and the model that they make."""
+"""`polyloom inspect`: what a file holds, read from its manifest, its table of arrays and the model that they make.
+
+A transformer, in a folder, is described by its parts (`inspect_transformer`).
+"""
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from numpy.typing import NDArray
 
 from polyloom.association.model import AssociationModel
+from polyloom.cli.inspect_transformer import inspect_transformer
 from polyloom.cli.models import opened
 from polyloom.cli.options import Json, ModelFile
 from polyloom.cli.output import columns, print_json
@@ -15,27 +19,43 @@ from polyloom.compose.layered import Layered
 from polyloom.files import identity, read, verify
 from polyloom.model import LanguageModel
 
+if TYPE_CHECKING:
+    from polyloom.transformer.model import TransformerModel
+
 COUNTS = {"tokens": "tokens_counted", "entries": "entries"}  # what a model may say of its counts, and by which name
 TECHNICAL = ("members", "version")  # of a manifest: shown in their own way, as the digests of arrays are
 
 
 def command(
     model: ModelFile,
+    text: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Let a transformer read this, and say where its heads look.")
+    ] = None,
     check: Annotated[bool, typer.Option("--verify", help="Read it all and compare every digest.")] = False,
     every: Annotated[bool, typer.Option("--arrays", help="List every array, as `--json` does.")] = False,
     as_json: Json = False,
 ) -> None:
     """Say what is in a model file: kind, vocabulary, templates, counts, sizes, digest.
 
-    The digest stands for all that the file holds: it is the one over its manifest, which has those of the arrays.
+    The digest stands for all that the file holds: it is the one over its manifest, which has those of the arrays.  Of a
+    transformer it says the layers, heads and parameters by part; of its heads, with `--text`, how much they look at the
+    token before, at what followed the same token earlier, at the first token, and how widely.
 
     For example:
 
         polyloom inspect poems.psam
         polyloom inspect poems.psam --verify
         polyloom inspect mix.psamc --json
+        polyloom inspect sea --text "the tide is out, the tide is in"
     """
     loaded = opened(model)
+    if model.is_dir():
+        if check:
+            raise typer.BadParameter("is for files of polyloom: a folder has no digests.", param_hint="--verify")
+        inspect_transformer(model, cast("TransformerModel", loaded), text, every, as_json)
+        return
+    if text is not None:
+        raise typer.BadParameter("is for the folder of a transformer, which has heads.", param_hint="--text")
     if check:
         verify(model)
     manifest, arrays = read(model)

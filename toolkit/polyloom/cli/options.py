@@ -9,9 +9,7 @@ from polyloom.cli.texts import Cut
 
 ModelFile: TypeAlias = Annotated[
     Path,
-    typer.Argument(
-        metavar="MODEL", help="A model that `train` or `compose` wrote: a file, or a folder.", show_default=False
-    ),
+    typer.Argument(metavar="MODEL", help="A file or folder that `train` or `compose` wrote.", show_default=False),
 ]
 TextFiles: TypeAlias = Annotated[
     list[Path], typer.Argument(metavar="FILE", help="UTF-8 text; `-` is standard input.", show_default=False)

@@ -1,5 +1,6 @@
 """`polyloom train`: texts in, one model out; counted at once, or learned step by step."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from polyloom.association.presets import PRESETS
 from polyloom.cli.options import Documents, Force, Json, Output, TextFiles
-from polyloom.cli.pieces import KINDS
+from polyloom.cli.task import KINDS, Task
 from polyloom.cli.texts import Cut, Texts
 from polyloom.cli.train_association import train_association
 from polyloom.cli.train_transformer import SIZES, train_transformer
@@ -37,7 +38,7 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help=f"{', '.join(PRESETS)}; of a transformer {', '.join(SIZES)}: settings that belong together.",
+            help=f"Settings that belong together: {', '.join(PRESETS)}; or {', '.join(SIZES)}.",
         ),
     ] = None,
     held_out: Annotated[
@@ -115,13 +116,14 @@ def command(
     _check(model, counted, learned)
     sources = [*files, *(held_out or [])]
     texts, aside = Texts(files, documents), Texts(held_out, documents) if held_out else None
+    task = Task(texts, aside, vocabulary, size, output, sources, force, as_json)
     if model == TRANSFORMER:
-        train_transformer(texts, aside, vocabulary, size, learned, output, sources, force, as_json)
+        train_transformer(task, learned)
     else:
-        train_association(texts, aside, vocabulary, size, counted, output, sources, force, as_json)
+        train_association(task, counted)
 
 
-def _check(model: str, counted: dict[str, object], learned: dict[str, object]) -> None:
+def _check(model: str, counted: Mapping[str, object], learned: Mapping[str, object]) -> None:
     """Refuse an option of the other kind of model."""
     foreign, other = (counted, ASSOCIATION) if model == TRANSFORMER else (learned, TRANSFORMER)
     own = learned if model == TRANSFORMER else counted

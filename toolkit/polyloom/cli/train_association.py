@@ -1,6 +1,6 @@
 """Counting, for `polyloom train`: one association model, in one file."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,38 +10,28 @@ from polyloom.association.model import AssociationModel
 from polyloom.association.position.model import PositionModel
 from polyloom.association.presets import PRESETS
 from polyloom.cli.output import check_free, print_json, progress
-from polyloom.cli.pieces import unit, vocabulary_of
-from polyloom.cli.texts import Texts, ended
+from polyloom.cli.task import Task, unit
+from polyloom.cli.texts import ended
 from polyloom.tokens.word import WordVocabulary
 
 POSITION = "position"
 
 
-def train_association(
-    texts: Texts,
-    aside: Texts | None,
-    vocabulary: str | None,
-    size: int | None,
-    asked: Mapping[str, Any],
-    output: Path,
-    sources: Sequence[Path],
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Count the texts, save the model at `output` and say what it is; `asked` are the options of this kind."""
+def train_association(task: Task, asked: Mapping[str, Any]) -> None:
+    """Count the texts, save the model and say what it is; `asked` are the options of this kind."""
     settings = _settings(asked)
-    check_free(output, force, sources)
-    pieces = vocabulary_of(vocabulary or WordVocabulary.kind, size, texts)
-    with progress("counting", texts.size) as advance:
+    check_free(task.output, task.force, task.sources)
+    pieces = task.pieces(WordVocabulary.kind)
+    with progress("counting", task.texts.size) as advance:
         fit = cast("Callable[..., AssociationModel | PositionModel]", AssociationModel.fit)
         model = fit(
-            ended(texts.documents(advance), pieces),
+            ended(task.texts.documents(advance), pieces),
             pieces,
-            held_out=None if aside is None else list(ended(aside.documents(), pieces)),
+            held_out=None if task.aside is None else list(ended(task.aside.documents(), pieces)),
             **settings,
         )
-    model.save(output)
-    _report(output, model, as_json)
+    model.save(task.output)
+    _report(task.output, model, task.as_json)
 
 
 def _settings(asked: Mapping[str, Any]) -> dict[str, Any]:

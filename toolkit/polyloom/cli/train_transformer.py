@@ -8,7 +8,7 @@ and ends with the weights that it would have had.  torch is imported when it is 
 import math
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,10 @@ import typer
 
 from polyloom._compat import need
 from polyloom.cli.exits import INTERRUPTED
+from polyloom.cli.models import CONFIG
 from polyloom.cli.output import check_free, note, print_json
-from polyloom.cli.pieces import unit, vocabulary_of
-from polyloom.cli.texts import Texts, ended
+from polyloom.cli.task import Task, unit
+from polyloom.cli.texts import ended
 from polyloom.errors import InputError
 from polyloom.tokens.sentencepiece import SentencePieceVocabulary
 from polyloom.tokens.vocabulary import Vocabulary
@@ -33,37 +34,28 @@ BESIDE = ".training"  # what the name of the folder of checkpoints ends in
 LEFT_OPEN = ("steps", "minutes", "batch", "length", "seed")  # options that are settings of the same name
 
 
-def train_transformer(
-    texts: Texts,
-    aside: Texts | None,
-    vocabulary: str | None,
-    size: int | None,
-    asked: Mapping[str, Any],
-    output: Path,
-    sources: Sequence[Path],
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Train on the texts, save the model in the folder `output` and say what it is; `asked` are this kind's options."""
+def train_transformer(task: Task, asked: Mapping[str, Any]) -> None:
+    """Train on the texts, save the model and say what it is; `asked` are the options of this kind."""
     _check(asked)
     need("torch", "torch", "A transformer")
     from polyloom.train.loop import train
     from polyloom.train.terminal import watching
 
-    store = _place(output, sources, force, asked["resume"])
+    store = _place(task, asked["resume"])
     training = _training(asked)
-    pieces = vocabulary_of(vocabulary or SentencePieceVocabulary.kind, size, texts)
-    learned = ended(texts.documents(), pieces)
-    judged = None if aside is None else list(ended(aside.documents(), pieces))
+    pieces = task.pieces(SentencePieceVocabulary.kind)
+    learned = ended(task.texts.documents(), pieces)
+    judged = None if task.aside is None else list(ended(task.aside.documents(), pieces))
     with watching(None, sys.stderr) as shown:
         config = _config(asked, pieces)
         found = train(config, learned, training, judged, store, shown, progress=False, vocabulary=pieces)
-    found.model.save(output)
-    if found.stopped != "interrupted":
+    found.model.save(task.output)
+    by_hand = found.stopped == "interrupted"
+    if not by_hand:
         shutil.rmtree(store)
-    _report(output, found, as_json)
-    if found.stopped == "interrupted":
-        note(f"stopped by hand. The same command with --resume goes on; without it, remove {store}.")
+    _report(task.output, found, task.as_json)
+    if by_hand:
+        note(f"stopped by hand. The same command with --resume goes on; what it goes on from is {store}.")
         raise typer.Exit(INTERRUPTED)
 
 
@@ -74,31 +66,28 @@ def _check(asked: Mapping[str, Any]) -> None:
         known = ", ".join(SIZES)
         raise typer.BadParameter(f"a transformer has no preset {preset!r}; there are {known}.", param_hint="--preset")
     if active is not None and experts is None:
-        raise typer.BadParameter(
-            "says how many of --experts read a token: say how many there are.", param_hint="--active"
-        )
+        raise typer.BadParameter("needs --experts: the number of all.", param_hint="--active")
     if experts is not None and (active or 1) > experts:
         raise typer.BadParameter(f"expected at most the {experts} --experts, got {active}.", param_hint="--active")
 
 
-def _place(output: Path, sources: Sequence[Path], force: bool, resume: bool) -> Path:
+def _place(task: Task, resume: bool) -> Path:
     """The folder of checkpoints, when both places are free for what is to come."""
+    output, anew = task.output, task.force or resume
     store = output.with_name(output.name + BESIDE)
     if output.is_file() and output.suffix:
-        raise InputError(
-            f"{output} is a file, and a transformer is a folder. Name a folder: -o {output.with_suffix('')}."
-        )
+        advice = f"Name a folder: -o {output.with_suffix('')}."
+        raise InputError(f"{output} is a file, and a transformer is a folder. {advice}")
     if not output.is_dir():
-        check_free(output, force or resume, sources)
-    elif not (force or resume):
+        check_free(output, anew, task.sources)
+    elif not anew:
         raise InputError(f"{output} is there already and stays. Write to another name, or replace it with --force.")
-    elif not (output / "config.json").is_file() and any(output.iterdir()):
+    elif not (output / CONFIG).is_file() and any(output.iterdir()):
         raise InputError(f"{output} is a folder of no model, and stays. Write to another name.")
+    if store.is_dir() and not anew:
+        advice = "Go on with --resume, or begin anew with --force."
+        raise InputError(f"{store} holds a training that was stopped. {advice}")
     if store.is_dir() and not resume:
-        if not force:
-            raise InputError(
-                f"{store} holds a training that was stopped. Go on with --resume, or begin anew with --force."
-            )
         shutil.rmtree(store)
     return store
 

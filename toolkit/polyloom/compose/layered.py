@@ -8,25 +8,21 @@ and promise stands in `pool`; nothing here knows which of them it has.  A `Layer
 `remove`, `activate` and `fit_weights` give another one that shares the members.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Literal, Self
 
 import numpy as np
 
 from polyloom.buffer import TokenBuffer
 from polyloom.compose.certificate import Certificate
-from polyloom.compose.pool import Voices, distributions, pool_of, sounding
-from polyloom.compose.reference import write_references
+from polyloom.compose.composite import Composite, CompositeContinuation, check_member
+from polyloom.compose.linear import Voices, distributions
+from polyloom.compose.pool import pool_of, sounding
 from polyloom.documents import Documents, Ids, encoded
-from polyloom.errors import InputError, VocabularyMismatch
+from polyloom.errors import InputError
 from polyloom.explanation import Explanation, parts
-from polyloom.files import write
 from polyloom.model import Arrays, Candidates, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
-from polyloom.whole import whole
 
 RECALLED = 32  # places at most whose rows of every layer are kept: a draft that is being verified is shorter
 
@@ -39,7 +35,7 @@ class Layer:
     weight: float = 1.0
 
 
-class Layered(LanguageModel):
+class Layered(Composite):
     """Mix `base` with named layers: `Layered(model, {"poems": Layer(other, 0.4)})`.
 
     `pool` is "linear" or "log"; `name` and `weight` are those of the base; `certificate` is what `fit_weights` found,
@@ -154,14 +150,10 @@ class Layered(LanguageModel):
         ids = self.ids(tokens)
         return np.stack([model.log_likelihood(ids) for model in self.models.values()])
 
-    def begin(self, prompt: Prompt = ()) -> "LayeredContinuation":
-        """A place in a text: after `prompt`, a str or token ids."""
-        return self.replay(prompt, {})
-
     def replay(self, tokens: Prompt, known: Mapping[int, Continuation]) -> "LayeredContinuation":
         """`begin(tokens)`, taking over the states of members that `known` (by `id` of the model) holds."""
         ids = self.ids(tokens)
-        return LayeredContinuation(self, ids, [model.replay(ids, known) for model in self.models.values()])
+        return LayeredContinuation(self, ids, self.replayed(ids, known))
 
     def log_probs(self, tokens: Prompt) -> Iterator[Floats]:
         """Teacher-forced log-probabilities in blocks (n, V) of at most 64 MB; row t is given tokens before t."""
@@ -174,35 +166,9 @@ class Layered(LanguageModel):
         """ln p(token_t | tokens before t), float64 of shape (T,); a linear pool need not read the whole vocabulary."""
         return self.pooling.log_likelihood(self._voices(), self.ids(tokens))
 
-    def save(self, path: str | os.PathLike[str], members: Literal["embed", "reference"] = "embed") -> Path:
-        """Write the mix as one `.psamc` file that `polyloom.load` reads; returns its path.
-
-        With `members="reference"` the layers are written as files of their own, in a folder beside it (`mix.members`
-        for `mix.psamc`), under their name and digest, and the mix records where, how large and with which digest.  Keep
-        the two together.  Earlier files there stay, so that a mix that still refers to them can be read.
-
-        Each file is written whole or not at all, the mix last.  Raises OSError if the disk does not take it.
-        """
-        if members == "embed":
-            return super().save(path)
-        if members != "reference":
-            raise InputError(f'members must be "embed" or "reference", got {members!r}.')
-        files = {n: (x, ".psamc" if isinstance(x, Layered) else ".psam") for n, x in self.models.items()}
-        references = write_references(Path(path), files)
-        return write(path, {**self._manifest(), "members": references}, {})
-
-    def state(self) -> tuple[Manifest, Arrays]:
-        """All that this model is: names, weights, and the members in order, their arrays under `0/`, `1/` …"""
-        members: list[Manifest] = []
-        arrays: Arrays = {}
-        for n, model in enumerate(self.models.values()):
-            member, held = model.state()
-            members.append(member)
-            arrays |= {f"{n}/{key}": array for key, array in held.items()}
-        return {**self._manifest(), "members": members}, arrays
-
-    def _manifest(self) -> Manifest:
-        return {"kind": "layered", "pool": self.pool, "weights": [list(pair) for pair in self.weights.items()]}
+    def manifest(self) -> tuple[Manifest, Arrays]:
+        """Names and weights."""
+        return {"kind": "layered", "pool": self.pool, "weights": [list(pair) for pair in self.weights.items()]}, {}
 
     @classmethod
     def from_state(cls, manifest: Manifest, members: Sequence[LanguageModel]) -> "Layered":
@@ -232,25 +198,24 @@ class Layered(LanguageModel):
         return sounding(self.factors, self.models.values())
 
 
-class LayeredContinuation(Continuation):
+class LayeredContinuation(CompositeContinuation):
     """One state for each layer, all at the same place."""
 
     model: Layered
 
     def __init__(
-        self, model: Layered, tokens: Ids, members: list[Continuation], buffer: TokenBuffer | None = None
+        self, model: Layered, tokens: Ids, members: Sequence[Continuation], buffer: TokenBuffer | None = None
     ) -> None:
-        super().__init__(model, tokens, buffer)
-        self.members = members
+        super().__init__(model, tokens, members, buffer)
         self._lately: Voices[Floats] = []  # what each layer said of the last places, (n, V), where `extend` asked it
 
     def distribution(self) -> Floats:
         """Log-probabilities of the next token, float64 of shape (V,)."""
-        return self.model.pooling.distribution(self._voices())
+        return self.model.pooling.distribution(self._opened())
 
     def top(self, k: int = 10) -> Candidates:
         """The k likeliest next tokens, fewer if the vocabulary is smaller."""
-        return self.model.pooling.top(self._voices(), k)
+        return self.model.pooling.top(self._opened(), k)
 
     def shares(self, token: Token, ago: int = 0) -> dict[str, float]:
         """Who speaks for a token, by layer: from what each gives it, without opening their accounts."""
@@ -267,35 +232,17 @@ class LayeredContinuation(Continuation):
         """Append one token to the text, for every layer."""
         super().advance(token)
         self._lately = []
-        for member in self.members:
-            member.advance(token)
 
     def extend(self, tokens: Prompt) -> Floats:
         """Append tokens; float64 (n, V): the distribution after each of them.  Layers that can read them in one go."""
         ids = self.model.ids(tokens)
         if not len(ids) or all(type(member).extend is Continuation.extend for member in self.members):
             return super().extend(ids)  # one by one, so that association models are asked together
-        for token in ids.tolist():
-            super().advance(token)
+        self._said(ids)
         rows = [member.extend(ids) for member in self.members]
         voices = sounding(self.model.factors, rows)
         self._lately = voices if len(ids) <= RECALLED else []
         return self.model.pooling.mixed(voices)
-
-    def fork(self) -> Self:
-        """The same place again; the states of the members are forked."""
-        return type(self)(self.model, self.tokens, [member.fork() for member in self.members], self._buffer)
-
-    def back(self, n: int = 1) -> Self:
-        """The same text without its last n tokens; the members go back too, and keep what they can."""
-        kept = self._length - whole("n", n, 0, self._length)
-        return type(self)(self.model, self.tokens[:kept], [member.back(n) for member in self.members], self._buffer)
-
-    def states(self) -> Iterator[Continuation]:
-        """The mix's own state, then those of the layers."""
-        yield self
-        for member in self.members:
-            yield from member.states()
 
     def _explain(self, token: int) -> Explanation:
         model, accounts = self.model, [member.explain(token) for member in self.members]
@@ -306,16 +253,21 @@ class LayeredContinuation(Continuation):
     def _voices(self) -> Voices[Continuation]:
         return sounding(self.model.factors, self.members)
 
+    def _opened(self) -> Voices[Continuation]:
+        """The same, with the layers of a layer in its place where that makes no difference."""
+        found: Voices[Continuation] = []
+        for factor, member in self._voices():
+            pooling = self.model.pooling
+            if isinstance(member, LayeredContinuation) and pooling.nests and member.model.pooling is pooling:
+                found += [(factor * inner, place) for inner, place in member._opened()]
+            else:
+                found.append((factor, member))
+        return found
+
 
 def _check(name: object, layer: object, base: LanguageModel) -> None:
     if not isinstance(name, str):
         raise InputError(f"Expected the name of a layer as text, got {name!r}.")
     if not isinstance(layer, Layer):
         raise InputError(f"Layer {name!r} is a {type(layer).__name__}; expected Layer(model, weight).")
-    if not isinstance(layer.model, LanguageModel):  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
-        raise InputError(f"Layer {name!r} holds a {type(layer.model).__name__}; expected a model.")
-    if layer.model.vocabulary != base.vocabulary:
-        raise VocabularyMismatch(
-            f"Layer {name!r} speaks {layer.model.vocabulary!r}, the base speaks {base.vocabulary!r}. "
-            f"Train both on one vocabulary: polyloom.weave does, and ByteVocabulary fits any text."
-        )
+    check_member(f"Layer {name!r}", layer.model, base.vocabulary, "the base")

@@ -20,22 +20,23 @@ from typing import ClassVar, TypeVar, final
 
 import numpy as np
 
-from polyloom.association import together
+from polyloom.compose import linear
 from polyloom.compose.exponents import pooled
 from polyloom.compose.fitting import Fit, blocks, fit_exponents, fit_shares
+from polyloom.compose.linear import Voices, distributions
 from polyloom.documents import Ids
 from polyloom.errors import InputError
 from polyloom.explanation import Explanation, Scale, Term
 from polyloom.model import Candidates, Continuation, Floats, LanguageModel, best
 
 T = TypeVar("T")
-Voices = list[tuple[float, T]]
 
 
 class Pool(ABC):
     """One way to mix."""
 
     name: ClassVar[str]
+    nests: ClassVar[bool]  # whether such a pool inside another is one pool, of which each factor is a product
     least: ClassVar[float]  # weight that makes sense
     asked: ClassVar[str]  # of a weight, in words
 
@@ -88,6 +89,7 @@ class Linear(Pool):
     """The weighted mean."""
 
     name = "linear"
+    nests = True
     least = 0.0
     asked = "a finite number of 0 or more"
 
@@ -99,25 +101,15 @@ class Linear(Pool):
 
     def mixed(self, voices: Voices[Floats]) -> Floats:
         """ln Σ_k v_k p_k, element by element: of one token as well as of all."""
-        total = np.zeros_like(voices[0][1])
-        for share, row in voices:
-            total += share * np.exp(row)
-        with np.errstate(divide="ignore"):
-            found = np.log(total)
-        lost = total == 0  # too small for a float, though its logarithm is not
-        if lost.any():
-            found[lost] = np.logaddexp.reduce([math.log(share) + row[lost] for share, row in voices])
-        return found
+        return linear.mixed(voices)
 
     def distribution(self, voices: Voices[Continuation]) -> Floats:
         """Association models are asked together."""
-        found = together.distribution(voices)
-        return self.mixed(distributions(voices)) if found is None else found
+        return linear.distribution(voices)
 
     def top(self, voices: Voices[Continuation], k: int) -> Candidates:
-        """Association models are asked together, without reading most rows of the vocabulary."""
-        found = together.likeliest(voices, k)
-        return best(self.distribution(voices), k) if found is None else found
+        """Of association models most rows of the vocabulary are not read."""
+        return linear.top(voices, k)
 
     def log_likelihood(self, voices: Voices[LanguageModel], ids: Ids) -> Floats:
         """Of the members' likelihoods alone, without reading the whole vocabulary."""
@@ -144,6 +136,7 @@ class Log(Pool):
     """The weighted geometric mean, normalised anew."""
 
     name = "log"
+    nests = False  # the inner one must be a distribution by itself
     least = -math.inf
     asked = "a finite number"
 
@@ -205,8 +198,3 @@ def pool_of(name: object) -> Pool:
 def sounding(factors: Floats, things: Iterable[T]) -> Voices[T]:
     """Factor and thing of each layer whose factor is not 0."""
     return [(factor, thing) for factor, thing in zip(factors.tolist(), things, strict=True) if factor]
-
-
-def distributions(voices: Voices[Continuation]) -> Voices[Floats]:
-    """What each layer that is asked says comes next."""
-    return [(factor, place.distribution()) for factor, place in voices]

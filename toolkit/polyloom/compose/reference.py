@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from polyloom.files import Manifest, folder_of, identity
+from polyloom.files import Manifest, folder_of, identity, write
 from polyloom.model import LanguageModel
 
 STRANGE = re.compile(r"[^A-Za-z0-9_]+")
@@ -27,7 +27,7 @@ def write_references(path: Path, models: Mapping[str, tuple[LanguageModel, str]]
     for name, (model, ending) in models.items():
         if model.digest not in written:
             slug = STRANGE.sub("-", name)[:LONGEST].strip("-") or "layer"
-            file = model.save(folder / f"{slug}-{model.digest[:12]}{ending}")
+            file = write(folder / f"{slug}-{model.digest[:12]}{ending}", *model.state())  # one file, whatever it is
             size, digest = identity(file)
             place = f"{folder.name}/{file.name}"
             written[model.digest] = {"kind": "reference", "path": place, "size": size, "sha256": digest}

@@ -72,7 +72,7 @@ class Index:
     def keys(self, found: Signatures) -> list[list[int]]:
         """For each signature the keys of its bands, different for different bands."""
         parts = found[:, : self._bands * self._rows].reshape(len(found), self._bands, self._rows)
-        keys = np.arange(self._bands, dtype=np.uint64)
+        keys = np.broadcast_to(np.arange(self._bands, dtype=np.uint64), parts.shape[:2])
         for row in range(self._rows):
             keys = mixed(keys ^ parts[:, :, row])
         return keys.tolist()

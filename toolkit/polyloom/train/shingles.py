@@ -68,13 +68,14 @@ def shingles(words: Hashes, width: int) -> Hashes:
 
 def shingle_sets(documents: Sequence[Hashes], width: int) -> list[Hashes]:
     """The sets of shingles of many documents: small arrays are dear one by one."""
-    missing = np.zeros(width, np.uint64)  # stands after the words of a short document; no word is 0
-    flat = [part for words in documents for part in (words, missing[: width - len(words)] if len(words) else words)]
-    runs = windows(np.concatenate(flat), width)  # those from one document into the next are not asked for
+    nothing = np.zeros(width, np.uint64)  # stands after the words of a short document; no word is 0
     sizes = [max(width, len(words)) if len(words) else 0 for words in documents]
+    given = zip(documents, sizes, strict=True)
+    filled = [part for words, size in given for part in (words, nothing[len(words) : size])]
+    runs = windows(np.concatenate([*filled, nothing[:0]]), width)  # those across a border are not asked for
     starts = np.cumsum(sizes) - sizes
     found = [(runs[start : start + size - width + 1], size) for start, size in zip(starts, sizes, strict=True)]
-    return [np.unique(run) if size else missing[:0] for run, size in found]
+    return [np.unique(run) if size else nothing[:0] for run, size in found]
 
 
 def similarity(one: Hashes, other: Hashes) -> float:

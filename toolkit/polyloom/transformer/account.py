@@ -76,6 +76,20 @@ class Attribution:
         return (*found, Term(LOGSUMEXP, -self.normaliser, f"over all {self.size} pieces"))
 
 
+@final
+@dataclass(frozen=True)
+class Undivided:
+    """One place of a text under a network of which only the logits, float64 (V,), are known."""
+
+    logits: Tensor
+
+    def terms(self, token: int, piece: str = "", context: str = "") -> tuple[Term, ...]:
+        """The network's logit as one term, and − logsumexp."""
+        del piece, context
+        network = Term("network", float(self.logits[token]), "another library's: it opens no further")
+        return network, Term(LOGSUMEXP, -float(self.logits.logsumexp(0)), f"over all {len(self.logits)} pieces")
+
+
 @torch.no_grad()
 def attribute(decoder: Decoder, tokens: Tensor, length: int | None = None, size: int | None = None) -> Attribution:
     """The parts of the logits after tokens (T,), a begin token included, in one pass.

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 from torch import Tensor
@@ -29,13 +29,17 @@ from polyloom.documents import Ids
 from polyloom.errors import InputError
 from polyloom.explanation import Explanation
 from polyloom.model import Prompt
+from polyloom.transformer.capture_live import watched
+from polyloom.transformer.hooks import depth
 from polyloom.transformer.inside import Array, Inside, Opened, needed, without_batch
 from polyloom.transformer.lens import LogitLens, lens
+from polyloom.transformer.network import DecoderNetwork
 from polyloom.transformer.opened import opened
 from polyloom.transformer.routing import Routing
 from polyloom.transformer.windows import opening
 
 if TYPE_CHECKING:
+    from polyloom.transformer.live import LiveNetwork
     from polyloom.transformer.model import TransformerModel
 
 BEGIN = "<begin>"  # what a token that is no piece is called
@@ -144,13 +148,20 @@ def capture(
 ) -> Capture:
     """Read `text`, a str or token ids, and keep what happened inside, in `layers` at `positions` (all by default).
 
-    A wrapped model of another library is captured through its hooks, and what they do not give raises InputError.
+    A live model of another library is captured through hooks, and what they do not show raises InputError.
     """
-    tokens, at = read_by(model, text), within("layer", layers, model.config.layers)
-    places = within("position", positions, len(tokens))
-    names = set(needed(model, at))
-    trace = opened(model.decoder, tokens, keep=names.__contains__, positions=places)
-    return Capture(model, tokens.cpu().numpy(), at, places, Opened(model, tokens, places, trace.seen))
+    live = None if isinstance(model.network, DecoderNetwork) else cast("LiveNetwork", model.network).model
+    tokens, count = read_by(model, text), model.config.layers if live is None else depth(live)
+    at, places = within("layer", layers, count), within("position", positions, len(tokens))
+    inside = _opened(model, tokens, at, places) if live is None else watched(model, live, tokens, at, places)
+    return Capture(model, tokens.cpu().numpy(), at, places, inside)
+
+
+def _opened(model: "TransformerModel", tokens: Tensor, layers: Sequence[int], positions: Sequence[int]) -> Opened:
+    names = set(needed(model, layers))
+    return Opened(
+        model, tokens, positions, opened(model.decoder, tokens, keep=names.__contains__, positions=positions).seen
+    )
 
 
 def named(model: "TransformerModel", token: int) -> str:

@@ -18,7 +18,7 @@ from polyloom.transformer.windows import Window, groups, opening, window
 from polyloom.whole import whole
 
 if TYPE_CHECKING:
-    from polyloom.transformer.account import Attribution
+    from polyloom.transformer.account import Attribution, Undivided
     from polyloom.transformer.model import TransformerModel
 
 SHOWN = 12  # tokens of context that an explanation repeats
@@ -39,7 +39,7 @@ class TransformerContinuation(Continuation):
         super().__init__(model, tokens, buffer)
         self._read = read  # through which window, how many tokens of the text, and the network's state then
         self._row: Floats | None = None
-        self._attribution: Attribution | None = None
+        self._attribution: Attribution | Undivided | None = None
 
     def distribution(self) -> Floats:
         """Log-probabilities of the next token, float64 of shape (V,), read-only."""

@@ -75,22 +75,22 @@ class Opened(Inside):
 
     def pattern(self, layer: int) -> Array:
         """Where each head looked, (H, Q, T)."""
-        return _array(self.seen[f"blocks.{layer}.attn.hook_pattern"])
+        return as_array(self.seen[f"blocks.{layer}.attn.hook_pattern"])
 
     def stream(self, layer: int) -> Array:
         """The stream before a layer, (Q, d)."""
         name = f"blocks.{layer}.hook_resid_pre"
-        return _array(self.seen[name if name in self.seen else f"blocks.{layer - 1}.hook_resid_post"])
+        return as_array(self.seen[name if name in self.seen else f"blocks.{layer - 1}.hook_resid_post"])
 
     def heads(self, layer: int) -> Array:
         """z of each head through its columns of the output, (H, Q, d)."""
         part = self.decoder.layers[layer].attention
         weight = part.o.weight.view(-1, part.heads, part.size)  # (d, H, h)
-        return _array(torch.einsum("qhi,dhi->hqd", self.seen[f"blocks.{layer}.attn.hook_z"], weight))
+        return as_array(torch.einsum("qhi,dhi->hqd", self.seen[f"blocks.{layer}.attn.hook_z"], weight))
 
     def feed_forward(self, layer: int) -> Array:
         """What the feed-forward added, (Q, d)."""
-        return _array(self.seen[f"blocks.{layer}.hook_mlp_out"])
+        return as_array(self.seen[f"blocks.{layer}.hook_mlp_out"])
 
     def routing(self, layer: int) -> Routing | None:
         """Of the p of all experts and the indices of the chosen."""
@@ -113,7 +113,7 @@ class Opened(Inside):
     def cache(self) -> dict[str, Array]:
         """A second pass, which keeps everything of the layers that were captured."""
         trace = opened(self.decoder, self.tokens, keep=self._captured, positions=self.positions)
-        return {name: _array(value)[None] for name, value in trace.seen.items()}
+        return {name: as_array(value)[None] for name, value in trace.seen.items()}
 
     def _captured(self, name: str) -> bool:
         """Whether it stands outside the blocks, or in one of which something is known."""
@@ -154,5 +154,6 @@ def _axes(name: str) -> int:
     return 3 if name.endswith(("hook_pattern", "hook_z")) else 2
 
 
-def _array(value: Tensor) -> Array:
+def as_array(value: Tensor) -> Array:
+    """A NumPy copy, of float32 at least."""
     return numpy(value.to(wide(value.dtype)) if value.is_floating_point() else value)

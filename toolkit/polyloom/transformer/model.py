@@ -31,7 +31,7 @@ from polyloom.transformer.stored import from_state, to_state
 from polyloom.transformer.windows import Group, groups, opening
 
 if TYPE_CHECKING:
-    from polyloom.transformer.account import Attribution
+    from polyloom.transformer.account import Attribution, Undivided
     from polyloom.transformer.capture import Capture
 
 TOGETHER = 4096  # tokens of a long text that are read in one pass
@@ -172,12 +172,17 @@ class TransformerModel(LanguageModel):
             return np.full((1, self.vocabulary.size), -np.log(self.vocabulary.size))
         return self.normalised(self.network.read([self.network.begin], 1, None, 1)[0])
 
-    def attribution(self, tokens: Prompt) -> "Attribution":
-        """What each part of the decoder adds to the logits after these tokens."""
-        from polyloom.transformer.account import attribute
+    def attribution(self, tokens: Prompt) -> "Attribution | Undivided":
+        """What each part of the decoder adds to the logits after these tokens; of a wrapped model, one whole."""
+        from polyloom.transformer.account import Undivided, attribute
 
         ids, length = self.seen(tokens)
-        return attribute(self.decoder, ids, length, self.vocabulary.size)
+        if isinstance(self.network, DecoderNetwork):
+            return attribute(self.network.decoder, ids, length, self.vocabulary.size)
+        if not len(ids):
+            return Undivided(torch.zeros(self.vocabulary.size, dtype=torch.float64))
+        logits, _ = self.network.read([int(token) for token in ids], length, None, 1)
+        return Undivided(logits[0, : self.vocabulary.size].double())
 
     def seen(self, tokens: Prompt) -> tuple[Tensor, int]:
         """What the network reads after these tokens, int64 (T,), the begin token included; and how long that is."""

@@ -4,6 +4,7 @@ Weights keep their dtype: NumPy has no bfloat16, so those of 16 bits travel as u
 what they are.  Tied weights are stored once.
 """
 
+import ctypes
 from collections.abc import Mapping
 from typing import Any
 
@@ -94,10 +95,12 @@ def _array(weight: Tensor) -> np.ndarray[Any, Any]:
 
 
 def _tensor(array: np.ndarray[Any, Any], dtype: str | None) -> Tensor:
-    """Shares the memory of the array, which may be a read-only mapping: nothing ever writes to weights."""
-    view = np.lib.stride_tricks.as_strided(array, writeable=False)
-    held = torch.frombuffer(view, dtype=_torch(array.dtype), count=array.size) if array.size else torch.empty(0)
-    held = held.view(array.shape)
+    """Shares the memory of the array, often a read-only mapping, which torch does not know: nobody writes to it."""
+    whole = np.ascontiguousarray(array)
+    memory = (ctypes.c_byte * whole.nbytes).from_address(whole.ctypes.data)
+    setattr(memory, "array", whole)  # noqa: B010 - lives as long as a tensor looks at it
+    held = torch.frombuffer(memory, dtype=_torch(whole.dtype)) if whole.size else torch.empty(0)
+    held = held.view(whole.shape)
     return held if dtype is None else held.view(dtype_of(dtype))
 
 

@@ -2,7 +2,8 @@
 
     ablate(model, heads=[(0, 3)])                    head 3 of layer 0 adds nothing any more
     ablate(model, heads=[(0, 3)], mean=texts)        it adds what it adds on average in these texts
-    transplant(model, donor, heads=[(0, 3)])         it is the donor's head
+    force(model, experts=[(1, 5)])                   every token of layer 1 goes to expert 5
+    transplant(model, donor, heads=[(0, 3)])         head 3 is the donor's
 
 Only weights change, so the result saves, generates and explains like any other; weights that stay are shared with the
 model it was made from, which stays as it was.  Layers, heads and experts are numbered from 0.
@@ -13,6 +14,7 @@ model it was made from, which stays as it was.  Layers, heads and experts are nu
 - An **expert**, cut, is still chosen and gives zero: the others keep their weights.  With `reroute` it is never chosen,
   and the next best takes its place with its own p, weighted among the chosen as the gate does: if it normalises, the
   weights sum to 1 as before; if not, they sum to less.
+- A **forced** expert is always chosen, with its own p, and the others share what places are left.
 - Transplanted, a head brings its queries and its columns of the output, and, as heads may share keys and values, can
   only come with all that share its own; an expert brings its three matrices; a layer brings everything.  Norms, an
   output's bias and a gate belong to the layer, and stay the model's unless the layer comes whole.
@@ -70,11 +72,22 @@ def ablate(
     for mixture, expert in _experts(decoder, experts):
         mixture.down = _changed(mixture.down, (expert,), 0.0)
         if reroute:
-            _never(mixture, expert)
+            _steer(mixture, expert, float("-inf"))
     for block in _blocks(decoder, [*layers, *attention]):
         _silence(block.attention.o)
     for block in _blocks(decoder, [*layers, *feed_forward]):
         _mute(block.feed_forward)
+    return TransformerModel(decoder, model.vocabulary)
+
+
+def force(model: TransformerModel, *, experts: Pairs) -> TransformerModel:
+    """The model whose gates always choose these experts, pairs (layer, number).
+
+    Raises InputError for an expert that is not there, and for more in a layer than its gate chooses.
+    """
+    decoder = shared(model.decoder)
+    for mixture, expert in _experts(decoder, experts):
+        _steer(mixture, expert, float("inf"))
     return TransformerModel(decoder, model.vocabulary)
 
 
@@ -165,15 +178,16 @@ def _mute(part: SwiGLU | Plain | Mixture) -> None:
         _silence(part.shared.down)
 
 
-def _never(mixture: Mixture, expert: int) -> None:
-    """An expert that is not chosen, whatever its score."""
+def _steer(mixture: Mixture, expert: int, bias: float) -> None:
+    """An expert that is chosen always (∞) or never (−∞), whatever its score."""
     gate = mixture.router
-    bias = gate.bias.clone()
-    bias[expert] = float("-inf")
-    left = int(bias.isfinite().sum())
-    if left < gate.active:
-        raise InputError(f"Layer {gate.layer} sends each token to {gate.active} experts: {left} are too few to stay.")
-    gate.bias = bias
+    changed = gate.bias.clone()
+    changed[expert] = bias
+    left, forced = int((changed > float("-inf")).sum()), int((changed == float("inf")).sum())
+    if left < gate.active or forced > gate.active:
+        say = f"{left} are too few to stay" if left < gate.active else f"{forced} cannot all be forced"
+        raise InputError(f"Layer {gate.layer} sends each token to {gate.active} experts: {say}.")
+    gate.bias = changed
 
 
 def _remember(decoder: Decoder, cut: Sequence[tuple[Attention, int]], texts: Sequence[Tensor]) -> None:

@@ -17,6 +17,7 @@ from polyloom.train.history import Floats
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 190, 40, 22, 8  # pixels
 DRAWN = 200  # points of a line at most
 HELD_OUT, HEAT = "#d55e00", "0,114,178"  # the second without its share of cover
+KEY = "loss of the batches (thin), held-out loss (thick)"
 HEADS = ((1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), (1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
 STOPPED = {
     "steps": "all steps done",
@@ -63,11 +64,9 @@ def figures(status: Mapping[str, Any]) -> str:
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round figures between two positive numbers for a logarithmic axis, as many as can be read."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for heads in HEADS:
-        found = [round(head * 10.0**ten, 9) for ten in decades for head in heads]
-        found = [figure for figure in found if low <= figure <= high]
-        if len(found) <= most:
-            break
+    sets = ([round(head * 10.0**ten, 9) for ten in decades for head in heads] for heads in HEADS)
+    inside = [[figure for figure in figures if low <= figure <= high] for figures in sets]
+    found = next((few for few in inside if len(few) <= most), list[float]())
     return found if len(found) > 1 else [float(f"{low:.3g}"), float(f"{high:.3g}")]
 
 
@@ -93,7 +92,7 @@ def _plot(curve: Floats, marks: Floats, status: Mapping[str, Any]) -> str:
     words = (
         f"<text x='{LEFT}' y='{HEIGHT - 5}'>step 0</text>"
         f"<text x='{WIDTH - 8}' y='{HEIGHT - 5}' text-anchor='end'>{end:,}</text>"
-        f"<text x='{WIDTH / 2}' y='{HEIGHT - 5}' text-anchor='middle'>loss of the batches (thin), held-out loss (thick)</text>"
+        f"<text x='{WIDTH / 2}' y='{HEIGHT - 5}' text-anchor='middle'>{KEY}</text>"
     )
     return (
         f"<svg width='{WIDTH}' height='{HEIGHT}' viewBox='0 0 {WIDTH} {HEIGHT}' role='img' "
@@ -118,16 +117,12 @@ def _level(tick: float, y: float) -> str:
 def _strips(load: Sequence[Sequence[float]]) -> str:
     """A row of numbers for each mixture; 1 is an even share."""
     rows = "".join(_strip(mixture, shares) for mixture, shares in enumerate(load))
-    if not rows:
-        return ""
-    title = "How much each expert reads (1 is an even share)"
-    return f"<table style='border-collapse:collapse;color:inherit;font:inherit'><caption style='text-align:left'>{title}</caption>{rows}</table>"
+    title = "<caption style='text-align:left'>How much each expert reads (1 is an even share)</caption>"
+    return f"<table style='border-collapse:collapse;color:inherit;font:inherit'>{title}{rows}</table>" if rows else ""
 
 
 def _strip(mixture: int, shares: Sequence[float]) -> str:
     even = [share * len(shares) for share in shares]
-    cells = "".join(
-        f"<td style='padding:1px 8px;text-align:right;background:rgba({HEAT},{min(0.6, 0.3 * times):.2f})'>{times:.2f}</td>"
-        for times in even
-    )
+    look = "padding:1px 8px;text-align:right;background:rgba"
+    cells = "".join(f"<td style='{look}({HEAT},{min(0.6, 0.3 * n):.2f})'>{n:.2f}</td>" for n in even)
     return f"<tr><th style='padding:1px 8px 1px 0;text-align:left'>mixture {mixture}</th>{cells}</tr>"

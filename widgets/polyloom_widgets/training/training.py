@@ -135,7 +135,7 @@ def _heard_aside(view: TrainingView) -> None:
     From version 7.4 on, ipykernel takes what is said to a widget back to the shell in which the widget spoke last: here
     the one that trains and cannot listen.  Without this method of a comm it does not; elsewhere nobody asks for it.
     """
-    view.comm._reply_subshell_for = None
+    vars(view.comm)["_reply_subshell_for"] = None
 
 
 def _status(progress: Progress) -> dict[str, Any]:

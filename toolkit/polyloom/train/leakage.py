@@ -112,7 +112,7 @@ def leaks(
     kept = list(looks(held_out, WIDTH, index, words))
     for number, look in enumerate(kept):
         index.add(number, look.signature, look.keys)
-    passages = Passages([look.words for look in kept], whole("window", window, 1))
+    passages = _Windows([look.words for look in kept], whole("window", window, 1))
     found = _Found([look.fingerprint for look in kept])
     with Meter("documents", progress) as meter:
         for number, look in enumerate(looks(train, WIDTH, index, words)):
@@ -130,7 +130,7 @@ def leaks(
 
 
 @final
-class Passages:
+class _Windows:
     """The windows of some documents, and which of them were met elsewhere."""
 
     def __init__(self, documents: Sequence[Hashes], width: int) -> None:
@@ -189,7 +189,7 @@ def _documents(found: _Found, documents: Sequence[Document]) -> Iterator[Leak]:
         yield Leak(number, train, similarity, excerpt(documents[number]))
 
 
-def _passages(found: _Found, passages: Passages, documents: Sequence[Document]) -> Iterator[Leak]:
+def _passages(found: _Found, passages: _Windows, documents: Sequence[Document]) -> Iterator[Leak]:
     """Passages of documents that are not leaked as a whole."""
     whole_ones = (number for number in range(len(documents)) if number not in found.best)
     for number in islice((number for number in whole_ones if passages.of(number).any()), EXAMPLES):

@@ -1,0 +1,83 @@
+"""One compiled call gives the logits of the bricks, and writes the same keys and values."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from polyloom import WordVocabulary
+from polyloom.transformer.attention import Itself
+from polyloom.transformer.config import Attention, Experts, FeedForward, Norm, Position, Scaling, TransformerConfig
+from polyloom.transformer.decoder import Decoder
+from polyloom.transformer.model import TransformerModel
+from polyloom.transformer.swift import swift
+from polyloom_kernels.decode import operation
+
+WORDS = WordVocabulary([f"w{n}" for n in range(40)])
+BASE = TransformerConfig(40, width=32, layers=3, context=64, attention=Attention(4, 2, qk_norm=True), begin=40, rows=48)
+KNOWN = {
+    "Qwen3": BASE,
+    "Llama": replace(BASE, attention=Attention(4, 4, head_size=10), tied=False),
+    "biases": replace(BASE, attention=Attention(4, 1, bias=True, output_bias=True)),
+    "window": replace(BASE, attention=Attention(4, 2, window=4, full_layers=1)),
+    "soft cap": replace(BASE, soft_cap=0.5),
+    "YaRN": replace(BASE, position=Position(scaling=Scaling("yarn", 4.0, 8))),
+    "no positions": replace(BASE, position=Position("none")),
+}
+UNKNOWN = {
+    "GELU": replace(BASE, feed_forward=FeedForward("gelu")),
+    "layer norm": replace(BASE, norm=Norm("layer")),
+    "experts": replace(BASE, experts=Experts(4)),
+    "learned positions": replace(BASE, position=Position("learned")),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    operation.COMPILED.wait()
+
+
+def decoder_of(config: TransformerConfig) -> Decoder:
+    decoder = TransformerModel.build(config, WORDS, seed=3).decoder
+    torch.manual_seed(0)
+    for weight in decoder.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    return decoder
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", KNOWN)
+def test_reading_on_equals_reading_whole(name: str, dtype: torch.dtype) -> None:
+    decoder = decoder_of(KNOWN[name]).to(dtype)
+    assert swift(decoder) is not None
+    exact = decoder_of(KNOWN[name]).to(dtype).double()  # the same rounded weights, in exact arithmetic
+    tokens = np.random.default_rng(1).integers(0, 40, 20)
+    model = TransformerModel(decoder, WORDS)
+    place, rows = model.begin(tokens[:3]), []
+    place.distribution()
+    for token in tokens[3:].tolist():
+        place.advance(token)
+        rows.append(place.distribution())
+    given = torch.tensor([[40, *tokens.tolist()]])
+    for length, row in enumerate(rows, 5):
+        places = torch.arange(length)[None]
+        logits = exact.head(exact.read(given[:, :length], places, length, Itself()))[0, -1, :40]
+        expected = torch.log_softmax(logits, -1).numpy()
+        if dtype == torch.float32 or name != "YaRN":
+            np.testing.assert_allclose(row, expected, atol=2e-4 if dtype == torch.float32 else 0.3)
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_other_decoders_are_read_brick_by_brick(name: str) -> None:
+    assert swift(decoder_of(UNKNOWN[name])) is None
+    assert swift(decoder_of(BASE).double()) is None
+
+
+def test_the_weights_are_not_copied() -> None:
+    decoder = decoder_of(BASE)
+    found = swift(decoder)
+    assert found is not None
+    assert np.shares_memory(
+        found.machine.weights.layers[0].gate.weight, decoder.layers[0].feed_forward.gate.weight.numpy()
+    )

@@ -1,0 +1,124 @@
+"""What all models made of models share: members on one vocabulary, a state for each of them, one file for all.
+
+A composite says what it makes of its members (`manifest`); here stands how members are checked, kept at the same place
+in a text and saved.  Members come back through `polyloom.kinds`, which restores them before the composite.
+"""
+
+import os
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+from polyloom.buffer import TokenBuffer
+from polyloom.compose.reference import write_references
+from polyloom.documents import Ids
+from polyloom.errors import InputError, VocabularyMismatch
+from polyloom.files import write
+from polyloom.model import Arrays, Continuation, LanguageModel, Manifest, Prompt, Token
+from polyloom.tokens.vocabulary import Vocabulary
+from polyloom.whole import whole
+
+
+class Composite(LanguageModel):
+    """A model made of named models."""
+
+    @property
+    @abstractmethod
+    def models(self) -> Mapping[str, LanguageModel]:
+        """The members by name, in order."""
+
+    @abstractmethod
+    def manifest(self) -> tuple[Manifest, Arrays]:
+        """What the composite itself is, without its members."""
+
+    @abstractmethod
+    def replay(self, tokens: Prompt, known: Mapping[int, Continuation]) -> "CompositeContinuation":
+        """`begin(tokens)`, taking over the states of members that `known` (by `id` of the model) holds."""
+
+    def begin(self, prompt: Prompt = ()) -> "CompositeContinuation":
+        """A place in a text: after `prompt`, a str or token ids."""
+        return self.replay(prompt, {})
+
+    def replayed(self, ids: Ids, known: Mapping[int, Continuation]) -> list[Continuation]:
+        """The states of all members after these tokens."""
+        return [model.replay(ids, known) for model in self.models.values()]
+
+    def save(self, path: str | os.PathLike[str], members: Literal["embed", "reference"] = "embed") -> Path:
+        """Write the mix as one `.psamc` file that `polyloom.load` reads; returns its path.
+
+        With `members="reference"` the members are written as files of their own, in a folder beside it (`mix.members`
+        for `mix.psamc`), under their name and digest, and the mix records where, how large and with which digest.  Keep
+        the two together.  Earlier files there stay, so that a mix that still refers to them can be read.
+
+        Each file is written whole or not at all, the mix last.  Raises OSError if the disk does not take it.
+        """
+        if members == "embed":
+            return super().save(path)
+        if members != "reference":
+            raise InputError(f'members must be "embed" or "reference", got {members!r}.')
+        files = {n: (x, ".psamc" if isinstance(x, Composite) else ".psam") for n, x in self.models.items()}
+        references = write_references(Path(path), files)
+        manifest, arrays = self.manifest()
+        return write(path, {**manifest, "members": references}, arrays)
+
+    def state(self) -> tuple[Manifest, Arrays]:
+        """All that this model is: what it makes of its members, and these in order, their arrays under `0/`, `1/` …"""
+        members: list[Manifest] = []
+        manifest, arrays = self.manifest()
+        for n, model in enumerate(self.models.values()):
+            member, held = model.state()
+            members.append(member)
+            arrays |= {f"{n}/{key}": array for key, array in held.items()}
+        return {**manifest, "members": members}, arrays
+
+
+class CompositeContinuation(Continuation):
+    """One state for each member, all at the same place."""
+
+    def __init__(
+        self, model: LanguageModel, tokens: Ids, members: Sequence[Continuation], buffer: TokenBuffer | None = None
+    ) -> None:
+        super().__init__(model, tokens, buffer)
+        self.members = list(members)
+
+    def advance(self, token: Token) -> None:
+        """Append one token to the text, for every member."""
+        super().advance(token)
+        for member in self.members:
+            member.advance(token)
+
+    def fork(self) -> Self:
+        """The same place again; the states of the members are forked."""
+        return self._at(self._length, [member.fork() for member in self.members])
+
+    def back(self, n: int = 1) -> Self:
+        """The same text without its last n tokens; the members go back too, and keep what they can."""
+        kept = self._length - whole("n", n, 0, self._length)
+        return self._at(kept, [member.back(n) for member in self.members])
+
+    def states(self) -> Iterator[Continuation]:
+        """The composite's own state, then those of the members."""
+        yield self
+        for member in self.members:
+            yield from member.states()
+
+    def _at(self, length: int, members: Sequence[Continuation]) -> Self:
+        """A place in the same text, at most this far."""
+        return type(self)(self.model, self.tokens[:length], members, self._buffer)
+
+    def _said(self, ids: Ids) -> None:
+        """Append tokens to the text of the composite alone, whose members read them by themselves."""
+        for token in ids.tolist():
+            super().advance(token)
+
+
+def check_member(what: str, model: object, vocabulary: Vocabulary, owner: str) -> None:
+    """InputError unless this is a model, VocabularyMismatch unless it speaks the vocabulary of the `owner`."""
+    if not isinstance(model, LanguageModel):
+        raise InputError(f"{what} holds a {type(model).__name__}; expected a model.")
+    if model.vocabulary != vocabulary:
+        raise VocabularyMismatch(
+            f"{what} speaks {model.vocabulary!r}, {owner} speaks {vocabulary!r}. "
+            f"Train both on one vocabulary: polyloom.weave does, and ByteVocabulary fits any text."
+        )
