@@ -18,7 +18,7 @@ def power(x):
     x = min(max(x, F(-87)), F(87))
     n = np.floor(x * F(1.44269504) + F(0.5))
     r = (x - n * F(0.693359375)) + n * F(2.12194440e-4)  # ln 2 in two parts, the first exact in n · ln 2
-    y = F(1 / 720) * r + F(1 / 120)
+    y = (F(1 / 5040) * r + F(1 / 720)) * r + F(1 / 120)
     y = (((y * r + F(1 / 24)) * r + F(1 / 6)) * r + F(0.5)) * r * r + r + F(1)
     return y * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 

@@ -7,6 +7,7 @@ import pytest
 from cli.conftest import answer, line_of, run
 from polyloom import load
 from polyloom.cli.texts import Cut, Texts, ended
+from polyloom.evaluate.report import Tally
 
 
 @pytest.mark.parametrize("cut", list(Cut))
@@ -33,6 +34,34 @@ def test_several_texts_and_all_together(made: Path) -> None:
     lines = run("evaluate", made / "sea.psam", made / "sea.txt", made / "law.txt").stdout.splitlines()
     assert [line.split()[-1] for line in lines[1:3]] == [str(made / "sea.txt"), str(made / "law.txt")]
     assert lines[3].endswith("all together")
+
+
+@pytest.mark.parametrize("name", ["mix.psamc", "bytes.psam"])
+def test_the_report_is_that_of_evaluate(made: Path, name: str) -> None:
+    documents = list(Texts([made / "sea.txt", made / "law.txt"]).documents())
+    tally = Tally(load(made / name))
+    for text, tokens in zip(documents, ended(iter(documents), tally.model.vocabulary), strict=True):
+        tally.add(tokens, len(text.encode()))
+    expected = tally.report()
+    told = answer("evaluate", made / name, made / "sea.txt", made / "law.txt")
+    assert told["top5"] == pytest.approx(vars(expected.top5))
+    assert told["calibration_error"] == pytest.approx(vars(expected.calibration_error))
+    assert told["bits_per_byte"] == pytest.approx(vars(expected.bits_per_byte))
+    assert told["perplexity_interval"] == pytest.approx([expected.perplexity.low, expected.perplexity.high])
+    assert (told["bytes"], told["intervals_over"]) == (expected.bytes, f"{len(documents)} documents")
+    printed = run("evaluate", made / name, made / "sea.txt", made / "law.txt").stdout.splitlines()
+    assert printed[4:] == ["", *str(expected).splitlines()]
+
+
+def test_quick_gives_the_same_perplexity_alone(made: Path) -> None:
+    words = ("evaluate", made / "sea.psam", made / "law.txt")
+    quick, whole = answer(*words, "--quick"), answer(*words)
+    assert set(whole) - set(quick) == {
+        *("bytes", "perplexity_interval", "bits_per_byte", "top1", "top5", "calibration_error", "intervals_over"),
+    }
+    assert quick["perplexity"] == pytest.approx(whole["perplexity"], rel=1e-9)
+    lines = run(*words).stdout.splitlines()
+    assert run(*words, "--quick").stdout.splitlines() == lines[:2]
 
 
 def test_standard_input_and_a_text_of_unknown_words(made: Path) -> None:

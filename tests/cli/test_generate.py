@@ -35,6 +35,23 @@ def test_it_writes_what_generate_writes(made: Path, name: str, settings: dict[st
     assert all(abs(sum(step["shares"].values()) - 1) < 1e-9 for step in told["steps"])
 
 
+@pytest.mark.parametrize("draft", ["lookup", "law.psam"])
+def test_guessing_ahead(made: Path, draft: str) -> None:
+    given = draft if draft == "lookup" else str(made / draft)
+    words = ("generate", made / "sea.psam", "the sea", "--max-tokens", 30)
+    plain = run(*words, "--temperature", 0)
+    done = run(*words, "--temperature", 0, "--draft", given)
+    assert done.stdout == plain.stdout
+    assert "guesses accepted" in done.stderr
+    told = answer(*words, "--seed", 3, "--draft", given, "--ahead", 2)
+    assert run(*words, "--seed", 3, "--draft", given).stdout == f"{told['text']}\n"
+    assert 0 <= told["speculation"]["accepted"] <= told["speculation"]["drafted"]
+    assert replay(told["recipe"], load(made / "sea.psam")).text == told["text"]
+    assert "speculation" not in answer(*words)
+    assert "vocabulary" in line_of(run(*words, "--draft", made / "bytes.psam"))
+    assert "nowhere.psam" in line_of(run(*words, "--draft", "nowhere.psam"))
+
+
 def test_a_stop_text_is_never_printed(made: Path) -> None:
     model, sampling = load(made / "bytes.psam"), Sampling(stop=("he", "\n"), seed=1, max_tokens=300)
     expected = model.generate("the sea", sampling).text

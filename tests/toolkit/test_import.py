@@ -3,7 +3,20 @@
 import subprocess
 import sys
 
-HEAVY = {"torch", "cupy", "numba", "gradio", "jupyter", "IPython", "ipywidgets", "sentencepiece", "typer", "rich"}
+HEAVY = {
+    "torch",
+    "tokenizers",
+    "transformers",
+    "cupy",
+    "numba",
+    "gradio",
+    "jupyter",
+    "IPython",
+    "ipywidgets",
+    "sentencepiece",
+    "typer",
+    "rich",
+}
 SCRIPT = """
 import sys, time
 started = time.perf_counter()

@@ -11,13 +11,20 @@ from polyloom._later import LATER, later
 from polyloom.arrays import numpy
 from polyloom.association import PRESETS, AssociationModel, Memory, PositionModel
 from polyloom.compose import Certificate, Layer, Layered, read_recipe, replay, weave
-from polyloom.errors import FileError, InputError, PolyloomError, VocabularyError, VocabularyMismatch
+from polyloom.errors import FileError, InputError, MissingPackage, PolyloomError, VocabularyError, VocabularyMismatch
 from polyloom.explanation import Explanation, Passage, Term
 from polyloom.files import verify
 from polyloom.generate import Generation, Sampling, Step
 from polyloom.kinds import load
 from polyloom.model import Candidates, Continuation, LanguageModel
-from polyloom.tokens import ByteVocabulary, SentencePieceVocabulary, Vocabulary, WordVocabulary
+from polyloom.tokens import (
+    ByteVocabulary,
+    ForeignSentencePieceVocabulary,
+    ForeignVocabulary,
+    SentencePieceVocabulary,
+    Vocabulary,
+    WordVocabulary,
+)
 
 if TYPE_CHECKING:
     from polyloom.bridges.logits import LogitsProcessor
@@ -34,6 +41,8 @@ __all__ = [
     "Continuation",
     "Explanation",
     "FileError",
+    "ForeignSentencePieceVocabulary",
+    "ForeignVocabulary",
     "Generation",
     "InputError",
     "LanguageModel",
@@ -41,6 +50,7 @@ __all__ = [
     "Layered",
     "LogitsProcessor",
     "Memory",
+    "MissingPackage",
     "PRESETS",
     "Passage",
     "PolyloomError",

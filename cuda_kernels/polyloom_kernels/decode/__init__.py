@@ -9,7 +9,7 @@ arrays have them; weights are float32, bfloat16 or int8 and are read where they 
 `operation.py`.
 """
 
-from polyloom_kernels.decode.operation import Cache, Machine, prepare
+from polyloom_kernels.decode.operation import Cache, Machine, prepare, ready
 from polyloom_kernels.decode.weights import Layer, Matrix, Shape, Weights
 
-__all__ = ["Cache", "Layer", "Machine", "Matrix", "Shape", "Weights", "prepare"]
+__all__ = ["Cache", "Layer", "Machine", "Matrix", "Shape", "Weights", "prepare", "ready"]

@@ -8,7 +8,7 @@ asked once a matrix.
 """
 
 import numpy as np
-from numba import carray, njit, types
+from numba import carray, njit, types  # pyright: ignore[reportPrivateImportUsage]
 
 from polyloom_kernels.activation import clear, open_gate, power
 from polyloom_kernels.dots import BFLOAT16, FLOAT32, INT8, tile
@@ -126,6 +126,7 @@ def step(plan, windows, gains, normed, eps, cap, token, position, keys, values, 
     A row of gains is attention_norm, feed_norm, query_norm, key_norm; a `cap` of 0 is none.
     """
     layers, kv_heads, _, size = keys.shape
+    eps, cap = F(eps), F(cap)
     width = plan[0, 2]
     heads = plan[4, 2] // size
     x, h = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -169,7 +170,7 @@ KERNELS = (
     (
         step,
         (
-            *(types.int64[:, ::1], types.int64[::1], REALS, types.boolean, types.float32, types.float32),
+            *(types.int64[:, ::1], types.int64[::1], REALS, types.boolean, types.float64, types.float64),
             *(types.int64, types.int64, STATE, STATE, REALS, types.float32[::1]),
         ),
     ),

@@ -75,7 +75,7 @@ class Machine:
         if compiled is None:
             logits[:] = reference.step(self.shape, self.weights, token, position, *cache, turned)
         else:
-            compiled.step(*self._plan.given, token, position, *cache, turned, logits)
+            compiled.step(*self._plan.given, int(token), int(position), *cache, turned, logits)
         return logits
 
     def _check(self, token: int, position: int, cache: Cache) -> None:
@@ -127,7 +127,7 @@ class _Plan:
             gain = _gains(layer)
             row[: len(gain)] = gain
         gains[-1, : len(weights.norm)] = widened(weights.norm)
-        self.given = (plan, windows, gains, normed, shape.eps, shape.soft_cap or 0.0)
+        self.given = (plan, windows, gains, normed, float(shape.eps), float(shape.soft_cap or 0.0))
 
     def _record(self, matrix: Matrix) -> tuple[int, ...]:
         """Address, kind, columns, addresses of bias and scales or 0."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyloom.errors import InputError
@@ -37,6 +37,7 @@ def same(one: Block, other: Block) -> bool:
     return bool((one.tokens == other.tokens).all() and (one.documents == other.documents).all())
 
 
+@settings(max_examples=40)
 @given(lengths=sizes, length=st.integers(1, 9), begin=st.sampled_from([None, 0]))
 def test_every_token_is_predicted_once_an_epoch(lengths: list[int], length: int, begin: int | None) -> None:
     """After as many epochs as the length of a row, rows and epochs end together: each token has been seen so often."""
@@ -54,6 +55,7 @@ def test_every_token_is_predicted_once_an_epoch(lengths: list[int], length: int,
     assert found == expected
 
 
+@settings(max_examples=40)
 @given(lengths=sizes, length=st.integers(1, 9), begin=st.sampled_from([None, 0]), buffer=st.integers(1, 9))
 def test_a_stream_gives_every_token_once_an_epoch(
     lengths: list[int], length: int, begin: int | None, buffer: int
@@ -67,6 +69,7 @@ def test_a_stream_gives_every_token_once_an_epoch(
     assert before == Counter(pair for text in texts for pair in pairwise(text))
 
 
+@settings(max_examples=40)
 @given(lengths=sizes, streamed=st.booleans(), length=st.integers(1, 9), at=st.integers(0, 40), seed=st.integers(0, 3))
 def test_the_same_sequence_follows_from_any_state(
     lengths: list[int], streamed: bool, length: int, at: int, seed: int

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyloom.errors import InputError
@@ -63,6 +63,7 @@ def test_one_training_document_may_repeat_several() -> None:
 words = st.lists(st.sampled_from(["a", "b", "c"]), max_size=10)
 
 
+@settings(max_examples=40)
 @given(train=st.lists(words, max_size=5), held_out=st.lists(words, max_size=5), window=st.integers(1, 4))
 def test_windows_by_brute_force(train: list[list[str]], held_out: list[list[str]], window: int) -> None:
     def runs(document: list[str]) -> list[tuple[str, ...]]:

@@ -322,9 +322,13 @@ print(json.dumps(ends))
 """
 
 
-@pytest.mark.parametrize(("kind", "optimiser", "ends"), [("SIGKILL", "muon", {0, 9}), ("SIGINT", "adamw", {0, 3 << 8})])
-def test_killed_at_any_moment_it_ends_the_same(tmp_path: Path, kind: str, optimiser: str, ends: set[int]) -> None:
-    arguments = [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path), kind, "3", optimiser]
+@pytest.mark.parametrize(
+    ("kind", "lives", "optimiser", "ends"), [("SIGKILL", 3, "muon", {0, 9}), ("SIGINT", 1, "adamw", {0, 3 << 8})]
+)
+def test_killed_at_any_moment_it_ends_the_same(
+    tmp_path: Path, kind: str, lives: int, optimiser: str, ends: set[int]
+) -> None:
+    arguments = [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path), kind, str(lives), optimiser]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

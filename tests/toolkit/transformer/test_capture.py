@@ -156,6 +156,14 @@ def test_a_cache_is_read_back(name: str) -> None:
     np.testing.assert_array_equal(single.logit_lens(3).tokens, first.logit_lens(3).tokens)
 
 
+def test_a_cache_of_weights_of_16_bits_is_read_back() -> None:
+    made = model("experts", torch.bfloat16)
+    first = made.capture(TEXT)
+    again = Capture.from_cache(first.cache(), made, TEXT)
+    np.testing.assert_array_equal(again.heads, first.heads)
+    np.testing.assert_array_equal(again.logit_lens(3).tokens, first.logit_lens(3).tokens)
+
+
 def test_a_cache_of_some_layers_and_positions_is_read_back() -> None:
     made = model("experts")
     some = made.capture(TEXT, layers=[1], positions=[2, 3])

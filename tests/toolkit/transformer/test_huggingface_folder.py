@@ -178,7 +178,7 @@ class TestReplacing:
         assert names(model.save(tmp_path / "work")) == ["config.json", "model.safetensors", "vocabulary.safetensors"]
         (tmp_path / "thesis").mkdir()
         (tmp_path / "thesis" / "config.json").write_text("of something else")
-        with pytest.raises(FileError, match="but of no model: it holds config.json"):
+        with pytest.raises(FileError, match=r"but of no model: it holds config\.json"):
             model.save(tmp_path / "thesis")
         (tmp_path / "file").write_text("x")
         with pytest.raises(FileError, match="is a file, and a model is a folder"):

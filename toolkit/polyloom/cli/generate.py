@@ -6,6 +6,7 @@ heard.  What may still change is held back: the beginning of a stop text, and ha
 
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 
 from polyloom.cli.models import opened, prompt_text, unknown_words
 from polyloom.cli.options import Json, ModelFile, Prompt
-from polyloom.cli.output import print_json
+from polyloom.cli.output import note, print_json
 from polyloom.errors import InputError
 from polyloom.generate.loop import generate
 from polyloom.generate.sampling import Sampling
+from polyloom.generate.speculate import Speculation
 from polyloom.generate.trace import Generation
 from polyloom.protocols import Continues, HasVocabulary
 
@@ -41,6 +43,10 @@ def command(
     stop: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help=r"End before this text; \n is a line break. Repeatable.")
     ] = None,
+    draft: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Guess ahead with a smaller model, or lookup: the text so far.")
+    ] = None,
+    ahead: Annotated[int, typer.Option(min=1, help="Tokens to guess at a time.")] = Speculation.ahead,
     as_json: Json = False,
 ) -> None:
     r"""Write on from a prompt.
@@ -48,22 +54,26 @@ def command(
     Only what is written goes to standard output, while it is written.  With `--json` it comes at the end, with its
     recipe and, for every step, what else could have come and who spoke for the choice.
 
+    With `--draft`, guesses are read several at a time, which is sooner done where a model is large.  The text is as
+    likely as without; at temperature 0 it is the same.
+
     For example:
 
         polyloom generate poems.psam "At night the" --temperature 0.8 --seed 7
         polyloom generate poems.psam "At night" --top-p 0.9 --stop "\n" --json
+        polyloom generate story "At night the" --draft poems.psam
         echo "At night the" | polyloom generate mix.psamc --max-tokens 200
     """
     stops = tuple(text.replace("\\n", "\n") for text in stop or [])
     sampling = _sampling(temperature, max_tokens, seed, top_k, top_p, min_p, repetition_penalty, stops)
     loaded, text = opened(model), prompt_text(prompt)
     unknown = unknown_words(loaded, text)
-    place = loaded.begin(text)
+    place, speculation = loaded.begin(text), _speculation(draft, ahead)
     if as_json:
         told = {"model": str(model), "prompt": text, "unknown": unknown}
-        print_json(told | _told(generate(place, sampling)))
+        print_json(told | _told(generate(place, sampling, speculation)))
     else:
-        _streamed(place, sampling)
+        _streamed(place, sampling, speculation)
 
 
 def settled(text: str, stops: tuple[str, ...]) -> str:
@@ -114,7 +124,7 @@ class Heard:
         return self.place.rebind(model)
 
 
-def _streamed(place: Continues, sampling: Sampling) -> None:
+def _streamed(place: Continues, sampling: Sampling, speculation: Speculation | None) -> None:
     first, decode, printed = len(place.tokens), place.model.vocabulary.decode, 0
 
     def say(text: str) -> None:
@@ -123,9 +133,13 @@ def _streamed(place: Continues, sampling: Sampling) -> None:
         printed = max(printed, len(text))
 
     try:
-        say(generate(Heard(place, lambda tokens: say(settled(decode(tokens[first:]), sampling.stop))), sampling).text)
+        heard = Heard(place, lambda tokens: say(settled(decode(tokens[first:]), sampling.stop)))
+        written = generate(heard, sampling, speculation)
+        say(written.text)
     finally:
         typer.echo()
+    if written.speculation:
+        note(str(written.speculation))
 
 
 def _sampling(*settings: Any) -> Sampling:
@@ -135,6 +149,14 @@ def _sampling(*settings: Any) -> Sampling:
         raise typer.BadParameter(str(error)) from error
 
 
+def _speculation(draft: str | None, ahead: int) -> Speculation | None:
+    if draft is None:
+        return None
+    return Speculation("lookup" if draft == "lookup" else opened(Path(draft)), ahead)
+
+
 def _told(generation: Generation) -> dict[str, Any]:
-    steps = [asdict(step) for step in generation.steps]
-    return {"text": generation.text, "recipe": generation.recipe, "steps": steps}
+    steps, went = [asdict(step) for step in generation.steps], generation.speculation
+    counts = {"drafted": went.drafted, "accepted": went.accepted, "passes": went.passes} if went else None
+    guessed = {"speculation": counts} if counts else {}
+    return {"text": generation.text, "recipe": generation.recipe, **guessed, "steps": steps}

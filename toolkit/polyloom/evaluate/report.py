@@ -145,7 +145,7 @@ def _report(documents: Floats, units: Floats, drawn: str, seed: int) -> Report:
         tokens=int(whole[0]),
         bytes=int(whole[1]),
         perplexity=figure(lambda sums: np.exp(_nats(sums) / sums[..., 0])),
-        bits_per_byte=figure(lambda sums: _nats(sums) / math.log(2) / sums[..., 1]) if whole[1] else None,
+        bits_per_byte=figure(_bits_per_byte) if whole[1] else None,
         top1=figure(lambda sums: sums[..., 4] / sums[..., 0]),
         top5=figure(lambda sums: sums[..., 5] / sums[..., 0]),
         calibration_error=_calibration(whole, others),
@@ -157,6 +157,11 @@ def _report(documents: Floats, units: Floats, drawn: str, seed: int) -> Report:
 def _nats(sums: Floats) -> Floats:
     """−Σ ln p; infinite where a token was impossible."""
     return np.where(sums[..., 3] > 0, np.inf, -sums[..., 2])
+
+
+def _bits_per_byte(sums: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):  # a draw of nothing but `</s>` has no byte
+        return _nats(sums) / math.log(2) / sums[..., 1]
 
 
 def _bins(sums: Floats) -> Floats:

@@ -1,6 +1,7 @@
 """Transformers: bricks, built from a config, that are language models like any other."""
 
 from polyloom.transformer.build import PRESETS, build, parameters, preset
+from polyloom.transformer.capture import Capture, capture
 from polyloom.transformer.config import (
     Attention,
     Experts,
@@ -11,18 +12,35 @@ from polyloom.transformer.config import (
     TransformerConfig,
 )
 from polyloom.transformer.decoder import Decoder
+from polyloom.transformer.lens import LogitLens
+from polyloom.transformer.model import TransformerModel
+from polyloom.transformer.opened import opened
+from polyloom.transformer.patching import PatchMap, patch
+from polyloom.transformer.routing import Routing
+from polyloom.transformer.surgery import ablate, force, transplant
 
 __all__ = [
     "PRESETS",
     "Attention",
+    "Capture",
     "Decoder",
     "Experts",
     "FeedForward",
+    "LogitLens",
     "Norm",
+    "PatchMap",
     "Position",
+    "Routing",
     "Scaling",
     "TransformerConfig",
+    "TransformerModel",
+    "ablate",
     "build",
+    "capture",
+    "force",
+    "opened",
     "parameters",
+    "patch",
     "preset",
+    "transplant",
 ]

@@ -84,9 +84,10 @@ class Opened(Inside):
 
     def heads(self, layer: int) -> Array:
         """z of each head through its columns of the output, (H, Q, d)."""
-        part = self.decoder.layers[layer].attention
+        part, z = self.decoder.layers[layer].attention, self.seen[f"blocks.{layer}.attn.hook_z"]
         weight = part.o.weight.view(-1, part.heads, part.size)  # (d, H, h)
-        return as_array(torch.einsum("qhi,dhi->hqd", self.seen[f"blocks.{layer}.attn.hook_z"], weight))
+        exact = torch.promote_types(wide(z.dtype), weight.dtype)
+        return as_array(torch.einsum("qhi,dhi->hqd", z.to(exact), weight.to(exact)))
 
     def feed_forward(self, layer: int) -> Array:
         """What the feed-forward added, (Q, d)."""

@@ -14,7 +14,7 @@ Nothing is imported from `transformers`: the caller brings it.
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor
@@ -93,8 +93,7 @@ class LiveNetwork(Network):
     def score(self, tokens: Tensor, length: int, first: int) -> Iterator[Tensor]:
         """Logits (n, rows) of windows (B, T), in pieces; a window is read piece by piece, where its cache can be."""
         together = max(1, min(TOGETHER, HEAD_BYTES // (4 * self.rows)) if not self.regime(length) else tokens.shape[1])
-        rows: list[list[int]] = tokens.tolist()
-        for row in rows:
+        for row in cast("list[list[int]]", tokens.tolist()):  # pyright: ignore[reportUnknownMemberType] - untyped
             past: Past | None = None
             for start in range(0, len(row), together):
                 part = row[start : start + together]

@@ -224,6 +224,12 @@ class TransformerModel(LanguageModel):
             reroute=reroute, mean=mean,
         )  # fmt: skip
 
+    def force(self, *, experts: Sequence[tuple[int, int]]) -> "TransformerModel":
+        """The model whose gates always choose these experts, (layer, number), whatever else they choose."""
+        from polyloom.transformer.surgery import force
+
+        return force(self, experts=experts)
+
     def transplant(
         self,
         donor: "TransformerModel",

@@ -68,7 +68,8 @@ class PatchMap:
     def __str__(self) -> str:
         head = "layer  " + "  ".join(f"{piece:>4}" for piece in self.pieces)
         rows = [
-            "  ".join(f"{value:{max(4, len(piece))}.2f}" for value, piece in self._row(layer)) for layer in self._layers
+            "  ".join(f"{value:z{max(4, len(piece))}.2f}" for value, piece in self._row(layer))
+            for layer in self._layers
         ]
         return "\n".join([self._title(), head, *(f"{layer:5}  {row}" for layer, row in enumerate(rows))])
 
@@ -182,4 +183,4 @@ def _both(model: TransformerModel, clean: int, corrupted: int) -> str:
 def _cell(value: float) -> str:
     """A number, and how strong it is: blue restores, red harms."""
     colour = "70,130,180" if value >= 0 else "200,80,60"
-    return f"<td style='background:rgba({colour},{min(1.0, abs(value)) * 0.7:.2f})'>{value:.2f}</td>"
+    return f"<td style='background:rgba({colour},{min(1.0, abs(value)) * 0.7:.2f})'>{value:z.2f}</td>"

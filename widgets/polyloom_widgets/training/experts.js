@@ -35,7 +35,7 @@ export function experts() {
     const all = load.map((shares) => shares.map((share) => share * shares.length));
     all.forEach((row, mixture) => row.forEach((times, expert) => {
       const cell = cells[mixture][expert];
-      style(cell, "--pl-share", `${Math.min(100, 100 * times / FULL).toFixed(0)}%`);
+      style(cell, "--pl-times", `${Math.min(100, 100 * times / FULL).toFixed(0)}%`);
       attribute(cell, "data-idle", times < IDLE);
       attribute(cell, "title", `mixture ${mixture}, expert ${expert}: ${times.toFixed(2)} of an even share`);
       write(/** @type {Element} */ (cell.firstChild), times.toFixed(times < 9.95 ? 2 : 1));

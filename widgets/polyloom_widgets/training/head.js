@@ -15,15 +15,15 @@ const QUIET = 20_000; // milliseconds without news after which the head says so
 
 /** @param {any} model @param {import("../base/dom.js").Lifetime} life @param {() => void} redraw */
 export function head(model, life, redraw) {
-  const where = make("span", { class: "pl-where" });
+  const where = make("span", { class: "pl-standing" });
   const remark = make("span", { class: "pl-remark pl-muted", role: "status" });
   const stop = button("Stop", { class: "pl-button pl-small", title: "end after this step and keep what was learned" });
   const bar = make("div", { class: "pl-progress", role: "progressbar", "aria-label": "Training", "aria-valuemin": 0, "aria-valuemax": 100 }, make("span", { class: "pl-done" }));
-  const headline = make("span", { class: "pl-headline" });
-  const meaning = make("span", { class: "pl-meaning" });
+  const headline = make("span", { class: "pl-loss" });
+  const meaning = make("span", { class: "pl-loss-words" });
   const small = make("p", { class: "pl-muted pl-facts" });
   const element = make("div", { class: "pl-head" },
-    make("div", { class: "pl-head-row" }, where, remark, stop), bar, make("p", { class: "pl-verdict" }, headline, meaning), small);
+    make("div", { class: "pl-head-row" }, where, remark, stop), bar, make("p", { class: "pl-loss-row" }, headline, meaning), small);
   let asked = false;
   let deaf = false;
   let seen = "";

@@ -32,7 +32,7 @@ function line(kind) {
   const svg = makeSvg("svg", { class: "pl-svg", height: LOW }, makeSvg("line", { class: "pl-floor", x1: 0, x2: "100%", y1: LOW - 3, y2: LOW - 3 }), stroke, dot);
   const field = make("div", { class: "pl-line-field", "aria-hidden": "true" }, svg);
   const number = make("span", { class: "pl-line-number" });
-  const element = make("div", { class: "pl-line" }, make("div", { class: "pl-line-head" }, make("span", { class: "pl-title" }, kind.name), number), field);
+  const element = make("div", { class: "pl-small-line" }, make("div", { class: "pl-line-head" }, make("span", { class: "pl-title" }, kind.name), number), field);
   const draw = (/** @type {Figures} */ figures, /** @type {number} */ width) => {
     const points = kind.of(figures).filter(([, value]) => Number.isFinite(value));
     const scale = linearScale(points.map(([, value]) => value));

@@ -28,7 +28,7 @@ export function plot(life, redraw) {
   const cross = makeSvg("line", { class: "pl-cross", y1: TOP, y2: TALL - BOTTOM });
   const svg = makeSvg("svg", { class: "pl-svg", height: TALL, "aria-hidden": "true" }, levels, below, batch, held, dots, cross);
   const field = make("div", { class: "pl-plot-field", role: "slider", tabindex: 0, "aria-label": "Loss by step", "aria-valuemin": 0 }, svg);
-  const key = make("p", { class: "pl-key" }, make("i", { class: "pl-sample pl-sample-batch" }), make("span", {}, "loss of each batch"), make("i", { class: "pl-sample pl-sample-held" }), make("span", {}, "held-out loss"));
+  const key = make("p", { class: "pl-legend-row" }, make("i", { class: "pl-sample pl-sample-batch" }), make("span", {}, "loss of each batch"), make("i", { class: "pl-sample pl-sample-held" }), make("span", {}, "held-out loss"));
   const reading = make("p", { class: "pl-reading" });
   const element = make("div", { class: "pl-plot" }, make("div", { class: "pl-plot-head" }, key, reading), field);
   let width = 0;

@@ -31,7 +31,7 @@ function render({ model, el }) {
   const samplesPart = samples(life, redraw);
   const tablePart = table(life, redraw);
   const parts = [headPart, plotPart, linesPart, expertsPart, samplesPart, tablePart];
-  const vacant = make("div", { class: "pl-vacant" }, make("p", {}, "No training yet. Hand this view to one:"), make("code", {}, "train(model, texts, callbacks=[view], progress=False)"));
+  const vacant = make("div", { class: "pl-untrained" }, make("p", {}, "No training yet. Hand this view to one:"), make("code", {}, "train(model, texts, callbacks=[view], progress=False)"));
   const speech = make("div", { class: "pl-hidden", role: "status", "aria-live": "polite" });
   const curves = make("div", { class: "pl-curves" }, plotPart.element, linesPart.element);
   const body = make("div", { class: "pl-body" }, headPart.element, curves, expertsPart.element, samplesPart.element, tablePart.element);

@@ -1,0 +1,228 @@
+"""`decode`: the reference is what a definition without a cache says, compiled code is the reference."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cuda_kernels.decode.models import KINDS, defined, random_model, turns
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import polyloom_kernels.decode as face
+from polyloom_kernels.decode import Cache, Machine, Matrix, Shape, Weights, cpu, operation, prepare, reference
+
+SMALL = Shape(vocabulary=40, heads=4, kv_heads=2, head_size=6, windows=(0, 3), soft_cap=4.0)
+BACKENDS = ("reference", "cpu")
+
+
+def said(machine: Machine, tokens: list[int], turn: np.ndarray) -> np.ndarray:
+    """Logits (T, V), token by token with a cache."""
+    cache = machine.cache(len(tokens))
+    return np.stack([machine.step(token, at, cache, turn[at]) for at, token in enumerate(tokens)])
+
+
+@st.composite
+def models(draw: st.DrawFn) -> tuple[Shape, Weights]:
+    kv_heads, layers = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    shape = Shape(
+        vocabulary=draw(st.integers(1, 50)),
+        heads=kv_heads * draw(st.integers(1, 3)),
+        kv_heads=kv_heads,
+        head_size=2 * draw(st.integers(1, 17)),
+        eps=draw(st.sampled_from([1e-6, 1e-5])),
+        windows=draw(st.sampled_from([(), tuple(range(layers)), (2,) * layers])),
+        soft_cap=draw(st.sampled_from([None, 2.0, 30.0])),
+    )
+    sizes = (draw(st.integers(1, 70)), draw(st.integers(1, 70)))
+    parts = {name: draw(st.booleans()) for name in ("bias", "norms", "head")}
+    return shape, random_model(shape, *sizes, layers, draw(st.sampled_from(KINDS)), draw(st.integers(0, 99)), **parts)
+
+
+@settings(max_examples=60)
+@given(model=models(), data=st.data())
+def test_the_back_ends_say_what_the_definition_says(model: tuple[Shape, Weights], data: st.DataObject) -> None:
+    shape, weights = model
+    tokens = data.draw(st.lists(st.integers(0, shape.vocabulary), min_size=1, max_size=9))
+    turn = turns(len(tokens), shape.head_size)
+    expected = defined(shape, weights, tokens, turn)
+    for backend in BACKENDS:
+        found = said(prepare(shape, weights, backend), tokens, turn)  # pyright: ignore[reportArgumentType]
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=5e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("parts", [{}, {"bias": True, "norms": True, "head": True}])
+def test_many_steps_of_a_wider_model(kind: str, parts: dict[str, bool]) -> None:
+    shape = Shape(vocabulary=301, heads=6, kv_heads=3, head_size=32, windows=(0, 40))
+    weights, tokens = random_model(shape, 128, 200, 2, kind, **parts), [7 * n % 301 for n in range(120)]
+    turn = turns(len(tokens), shape.head_size)
+    keys, values = np.zeros((2, 2, 3, len(tokens), 32))
+    expected = [
+        reference.step(shape, weights, token, at, keys, values, turn[at].astype(np.float64))
+        for at, token in enumerate(tokens)
+    ]
+    np.testing.assert_allclose(said(prepare(shape, weights, "cpu"), tokens, turn), expected, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_without_a_turn_nothing_is_turned(backend: Any) -> None:
+    machine = prepare(SMALL, random_model(SMALL, 10, 7, 2), backend)
+    still = np.repeat(np.array([[1], [0]], np.float32), 3, 1)
+    one, other = machine.cache(2), machine.cache(2)
+    for at in range(2):
+        np.testing.assert_array_equal(machine.step(3, at, one), machine.step(3, at, other, still))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_step_writes_its_place_in_the_cache_and_no_other(backend: Any) -> None:
+    machine = prepare(SMALL, random_model(SMALL, 10, 7, 2), backend)
+    cache = machine.cache(4)
+    for part in cache:
+        part[:, :, 2:] = np.nan  # what is not written yet is not read
+    first = machine.step(1, 0, cache).copy()
+    second = machine.step(2, 1, cache).copy()
+    assert all(np.isnan(part[:, :, 2:]).all() and np.isfinite(part[:, :, :2]).all() for part in cache)
+    np.testing.assert_array_equal(machine.step(2, 1, cache), second)  # asked again, it says the same
+    np.testing.assert_array_equal(machine.step(1, 0, cache), first)
+
+
+def test_logits_go_where_they_are_wanted() -> None:
+    machine = prepare(SMALL, random_model(SMALL, 10, 7, 2), "cpu")
+    out = np.empty(40, np.float32)
+    assert machine.step(1, 0, machine.cache(1), out=out) is out
+    np.testing.assert_array_equal(out, machine.step(1, 0, machine.cache(1)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_are_read_where_they_lie(tmp_path: Path, kind: str) -> None:
+    """Also from a file that is mapped into memory, at an address that suits no vector."""
+    weights = random_model(SMALL, 10, 7, 2, kind)
+    expected = said(prepare(SMALL, weights, "cpu"), [1, 2, 3], turns(3, 6))
+
+    def mapped(name: str, matrix: Matrix) -> Matrix:
+        (tmp_path / name).write_bytes(b"\0" * 2 * matrix.weight.itemsize + matrix.weight.tobytes())
+        at, shape = 2 * matrix.weight.itemsize, matrix.weight.shape
+        return matrix._replace(weight=np.memmap(tmp_path / name, matrix.weight.dtype, "r", at, shape))
+
+    names = ("query", "key", "value", "output", "gate", "up", "down")
+    layers = tuple(
+        layer._replace(**{name: mapped(f"{n}{name}", getattr(layer, name)) for name in names})
+        for n, layer in enumerate(weights.layers)
+    )
+    there = weights._replace(embedding=mapped("embedding", weights.embedding), layers=layers)
+    np.testing.assert_array_equal(said(prepare(SMALL, there, "cpu"), [1, 2, 3], turns(3, 6)), expected)
+
+
+def test_the_bytes_of_a_token() -> None:
+    machine = prepare(SMALL, random_model(SMALL, 10, 7, 2))
+    assert machine.nbytes == 4 * (41 * 10 + 2 * (2 * 24 * 10 + 2 * 12 * 10 + 3 * 7 * 10))
+
+
+def test_threads_may_ask_at_once() -> None:
+    machine, found = prepare(SMALL, random_model(SMALL, 64, 96, 2), "cpu"), dict[int, np.ndarray]()
+    texts = {n: [(n * at) % 41 for at in range(30)] for n in range(4)}
+
+    def ask(n: int) -> None:
+        found[n] = said(machine, texts[n], turns(30, 6))
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for n, text in texts.items():
+        np.testing.assert_array_equal(found[n], said(machine, text, turns(30, 6)))
+
+
+def test_numpy_serves_until_the_compiled_code_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Never:
+        def chosen(self, backend: str) -> None:
+            assert backend == "auto"
+
+    monkeypatch.setattr(operation, "COMPILED", Never())
+    weights = random_model(SMALL, 10, 7, 2)
+    machine, turn = prepare(SMALL, weights), turns(1, 6)[0]
+    expected = reference.step(SMALL, weights, 1, 0, *machine.cache(1), turn)
+    np.testing.assert_array_equal(machine.step(1, 0, machine.cache(1), turn), expected)
+
+
+def test_one_compiled_function_serves_all_models() -> None:
+    for kind in KINDS:
+        weights = random_model(SMALL, 10, 7, 2, kind, bias=True, norms=True, head=True)
+        machine = prepare(SMALL, weights, "cpu")
+        machine.step(np.int64(1), np.int32(0), machine.cache(3))  # pyright: ignore[reportArgumentType]
+    assert len(cpu.step.signatures) == 1
+
+
+def test_what_cannot_be_asked_is_refused() -> None:
+    machine = prepare(SMALL, random_model(SMALL, 10, 7, 2))
+    cache = machine.cache(2)
+    for token in (-1, 41):
+        with pytest.raises(ValueError, match=f"token must be from 0 to 40, got {token}"):
+            machine.step(token, 0, cache)
+    for position in (-1, 2):
+        with pytest.raises(ValueError, match=f"positions 0 to 1, got {position}"):
+            machine.step(0, position, cache)
+    fixed = cache.keys.copy()
+    fixed.flags.writeable = False
+    for keys in (cache.keys[:1], cache.keys.astype(np.float64), cache.keys[..., ::2], fixed, cache.keys[0]):
+        with pytest.raises(ValueError, match="writable cache of float32"):
+            machine.step(0, 0, Cache(keys, cache.values))
+    with pytest.raises(ValueError, match=r"cosines and sines of shape \(2, 3\)"):
+        machine.step(0, 0, cache, np.zeros((2, 6), np.float32))
+    for out in (np.empty(39, np.float32), np.empty(40), np.empty(80, np.float32)[::2]):
+        with pytest.raises(ValueError, match="room for 40 float32 logits"):
+            machine.step(0, 0, cache, out=out)  # pyright: ignore[reportArgumentType]
+
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("query", lambda m: m._replace(weight=m.weight.astype(np.float64)), "layer 0: query: expected float32 or uint16"),
+    ("key", lambda m: m._replace(weight=m.weight[:, :-1].copy()), r"layer 0: key: .* of shape \(12, 10\)"),
+    ("value", lambda m: m._replace(weight=np.asfortranarray(m.weight)), "not contiguous"),
+    ("output", lambda m: m._replace(scales=np.ones(10, np.float32)), "scales go with int8"),
+    ("gate", lambda m: m._replace(weight=m.weight.astype(np.int8)), "scales go with int8"),
+    ("up", lambda m: m._replace(bias=np.ones(8, np.float32)), r"layer 0: up bias: expected .* \(7,\)"),
+    ("down", lambda m: m._replace(bias=np.ones(10)), "layer 0: down bias: .*float64"),
+    ("attention_norm", lambda v: v[:-1], r"layer 0: attention_norm: expected float32 or uint16 of shape \(10,\)"),
+    ("query_norm", lambda _: np.ones(6, np.float32), "query_norm and key_norm come both or neither"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), WRONG)
+def test_arrays_that_do_not_fit_are_named(name: str, change: Any, message: str) -> None:
+    weights = random_model(SMALL, 10, 7, 2)
+    layer = weights.layers[0]._replace(**{name: change(getattr(weights.layers[0], name))})
+    with pytest.raises(ValueError, match=message):
+        prepare(SMALL, weights._replace(layers=(layer, weights.layers[1])))
+
+
+SHAPES: list[tuple[dict[str, Any], str]] = [
+    ({"kv_heads": 3}, "4 heads of 6 cannot share 3 keys"),
+    ({"head_size": 5}, "turned pairs"),
+    ({"windows": (1,)}, "window of 0 or more for each of 2 layers"),
+    ({"windows": (1, -1)}, "window of 0 or more"),
+    ({"soft_cap": 0.0}, "soft cap must be above 0"),
+    ({"vocabulary": 0}, "at least one token"),
+    ({"vocabulary": 42}, r"embedding: .* of shape \(42, 10\)"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), SHAPES)
+def test_shapes_that_are_none_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        prepare(replace(SMALL, **change), random_model(SMALL, 10, 7, 2))
+
+
+def test_an_unknown_back_end_is_named() -> None:
+    machine = prepare(SMALL, random_model(SMALL, 10, 7, 2), "gpu")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="Unknown back end 'gpu'"):
+        machine.step(0, 0, machine.cache(1))
+
+
+@pytest.mark.parametrize("name", face.__all__)
+def test_the_face_names_it(name: str) -> None:
+    assert getattr(face, name)
