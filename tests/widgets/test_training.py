@@ -183,7 +183,7 @@ def test_a_still_form_of_nothing_and_of_very_much(view: TrainingView) -> None:
     assert len(view._still()) < 40_000
 
 
-@pytest.mark.parametrize("low, high", [(2.4, 2.6), (1.0, 9.0), (0.01, 8.0), (5.0, 5.0001), (1e-9, 1e9)])
+@pytest.mark.parametrize(("low", "high"), [(2.4, 2.6), (1.0, 9.0), (0.01, 8.0), (5.0, 5.0001), (1e-9, 1e9)])
 def test_ticks_are_round_few_and_inside(low: float, high: float) -> None:
     found = ticks(low, high)
     assert 2 <= len(found) <= 6

@@ -76,3 +76,8 @@ def _check(x: Numbers, gate: Numbers, up: Numbers, down: Numbers, chosen: Number
         )
     if chosen.size and not (chosen.min() >= 0 and chosen.max() < count):
         raise ValueError(f"Experts must be from 0 to {count - 1}, got {chosen.min()} … {chosen.max()}.")
+
+
+def ready() -> bool:
+    """Whether the compiled code is there; asking has it made, in the background."""
+    return COMPILED.now() is not None

@@ -227,6 +227,12 @@ class TestFiles:
         with pytest.raises(InputError, match="Unknown dtype 'int4'"):
             read_folder(folders["llama"], dtype="int4")
 
+    def test_devices(self, folders: dict[str, Path]) -> None:
+        for name in ("gpt2", "qwen3-moe"):
+            _, decoder = read_folder(folders[name], device="meta", dtype="float16")
+            assert {tensor.device.type for tensor in decoder.state_dict().values()} == {"meta"}
+            assert {weight.dtype for weight in decoder.parameters()} == {torch.float16}
+
     def test_a_file_of_several_dtypes(self, llama: Path) -> None:
         held = load_file(llama / "model.safetensors")
         held["model.norm.weight"] = held["model.norm.weight"].bfloat16()

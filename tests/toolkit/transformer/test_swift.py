@@ -13,6 +13,7 @@ from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.model import TransformerModel
 from polyloom.transformer.swift import swift
 from polyloom_kernels.decode import operation
+from polyloom_kernels.experts import operation as experts_operation
 
 WORDS = WordVocabulary([f"w{n}" for n in range(40)])
 BASE = TransformerConfig(40, width=32, layers=3, context=64, attention=Attention(4, 2, qk_norm=True), begin=40, rows=48)
@@ -36,6 +37,7 @@ UNKNOWN = {
 @pytest.fixture(scope="module", autouse=True)
 def compiled() -> None:
     operation.COMPILED.wait()
+    experts_operation.COMPILED.wait()
 
 
 def decoder_of(config: TransformerConfig) -> Decoder:
@@ -81,3 +83,17 @@ def test_the_weights_are_not_copied() -> None:
     assert np.shares_memory(
         found.machine.weights.layers[0].gate.weight, decoder.layers[0].feed_forward.gate.weight.numpy()
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("tokens", [1, 7, 64])
+def test_a_few_tokens_of_a_mixture_take_one_call(dtype: torch.dtype, tokens: int) -> None:
+    layer = decoder_of(replace(BASE, experts=Experts(4, 2))).to(dtype).mixtures[1]
+    x = torch.randn(tokens, 32).to(dtype)
+    route = layer.router(x)
+    with torch.no_grad():
+        at_once = layer.mix(x, route.chosen, route.weights)
+    with torch.enable_grad():
+        one_by_one = layer.mix(x, route.chosen, route.weights)
+    tolerance = 1e-4 if dtype == torch.float32 else 0.05 * float(one_by_one.float().abs().max())
+    torch.testing.assert_close(at_once.float(), one_by_one.float(), atol=tolerance, rtol=0)

@@ -21,6 +21,7 @@ from polyloom.generate.loop import generate
 from polyloom.generate.sampling import Sampling
 from polyloom.generate.speculate import Speculation
 from polyloom.generate.trace import Generation
+from polyloom.model import LanguageModel
 from polyloom.protocols import Continues, HasVocabulary
 
 DEFAULT = Sampling()
@@ -68,7 +69,7 @@ def command(
     sampling = _sampling(temperature, max_tokens, seed, top_k, top_p, min_p, repetition_penalty, stops)
     loaded, text = opened(model), prompt_text(prompt)
     unknown = unknown_words(loaded, text)
-    place, speculation = loaded.begin(text), _speculation(draft, ahead)
+    place, speculation = loaded.begin(text), _speculation(draft, ahead, loaded)
     if as_json:
         told = {"model": str(model), "prompt": text, "unknown": unknown}
         print_json(told | _told(generate(place, sampling, speculation)))
@@ -149,10 +150,12 @@ def _sampling(*settings: Any) -> Sampling:
         raise typer.BadParameter(str(error)) from error
 
 
-def _speculation(draft: str | None, ahead: int) -> Speculation | None:
+def _speculation(draft: str | None, ahead: int, model: LanguageModel) -> Speculation | None:
     if draft is None:
         return None
-    return Speculation("lookup" if draft == "lookup" else opened(Path(draft)), ahead)
+    found = Speculation("lookup" if draft == "lookup" else opened(Path(draft)), ahead)
+    found.check(model.vocabulary)  # before anything is printed
+    return found
 
 
 def _told(generation: Generation) -> dict[str, Any]:

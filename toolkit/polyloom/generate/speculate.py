@@ -26,6 +26,7 @@ from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Step, step_of
 from polyloom.model import Floats, LanguageModel
 from polyloom.protocols import Continues, ReadsAhead
+from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.whole import whole
 
 
@@ -44,16 +45,20 @@ class Speculation:
         if self.draft != "lookup" and not isinstance(cast("object", self.draft), LanguageModel):
             raise InputError(f'draft must be a model or "lookup", got {self.draft!r}.')
 
-    def begin(self, place: Continues, sampling: Sampling) -> Draft:
-        """A draft that stands where `place` does; VocabularyMismatch if it speaks in other tokens."""
-        if not isinstance(self.draft, LanguageModel):
-            return Lookup(place.tokens)
-        if self.draft.vocabulary != place.model.vocabulary:
+    def check(self, vocabulary: Vocabulary) -> None:
+        """VocabularyMismatch if the draft guesses in other tokens than these."""
+        if isinstance(self.draft, LanguageModel) and self.draft.vocabulary != vocabulary:
             raise VocabularyMismatch(
-                f"The draft speaks {self.draft.vocabulary!r}, the model {place.model.vocabulary!r}. "
+                f"The draft speaks {self.draft.vocabulary!r}, the model {vocabulary!r}. "
                 f'Draft with a model on the same vocabulary, or with "lookup".'
             )
-        return Second(self.draft.begin(place.tokens), sampling)
+
+    def begin(self, place: Continues, sampling: Sampling) -> Draft:
+        """A draft that stands where `place` does."""
+        self.check(place.model.vocabulary)
+        if isinstance(self.draft, LanguageModel):
+            return Second(self.draft.begin(place.tokens), sampling)
+        return Lookup(place.tokens)
 
 
 @dataclass(frozen=True)

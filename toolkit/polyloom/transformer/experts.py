@@ -7,8 +7,8 @@
     y = Σ_chosen w_e · SwiGLU_e(x) + shared(x)
 
 Dropless: an expert takes as many tokens as come.  Tokens are sorted by expert, stably, so the order of every sum is
-fixed.  Whoever wants to know who was chosen passes a list `routes` to the decoder, and each layer appends a `Route`.
-N is B · T.
+fixed.  A few tokens on a CPU that no gradient is asked of take one compiled call.  Whoever wants to know who was chosen
+passes a list `routes` to the decoder, and each layer appends a `Route`.  N is B · T.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,10 @@ from torch import Tensor, nn
 from polyloom.transformer.config import TransformerConfig
 from polyloom.transformer.feed_forward import SwiGLU
 from polyloom.transformer.norm import wide
+from polyloom.transformer.views import DTYPES, as_array
+from polyloom_kernels import experts as kernel
+
+FEW = 64  # tokens that one compiled call is faster for
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,8 @@ class Mixture(nn.Module):
 
     def mix(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
         """Σ_chosen w · SwiGLU_e(x), (N, d)."""
+        if not torch.is_grad_enabled() and few(x) and kernel.ready():
+            return self._at_once(x, chosen, weights)
         order = chosen.flatten().argsort(stable=True)  # (N·k,), by expert
         rows = order // chosen.shape[-1]
         ends = torch.bincount(chosen.flatten(), minlength=len(self.gate)).cumsum(0).cpu()
@@ -107,7 +113,18 @@ class Mixture(nn.Module):
         weighted = torch.cat(read) * weights.flatten()[order, None].to(x.dtype)
         return torch.zeros_like(x).index_add(0, rows, weighted)
 
+    def _at_once(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+        """The same in one compiled call, which reads the weights of each chosen expert once."""
+        gate, up, down = as_array(self.gate), as_array(self.up), as_array(self.down)
+        found = kernel.experts(x.float().numpy(), gate, up, down, chosen.numpy(), weights.float().numpy())
+        return torch.as_tensor(found).to(x.dtype)
+
     def one(self, expert: int, x: Tensor) -> Tensor:
         """One expert's reading of tokens (n, d)."""
         inner = nn.functional.silu(x @ self.gate[expert].T) * (x @ self.up[expert].T)
         return inner @ self.down[expert].T
+
+
+def few(x: Tensor) -> bool:
+    """Whether compiled code is the way for tokens (N, d)."""
+    return len(x) <= FEW and x.device.type == "cpu" and x.dtype in DTYPES

@@ -7,7 +7,6 @@ bits.  The weights are those of the decoder, not copies.
 
 from typing import Any, cast, final
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -17,9 +16,8 @@ from polyloom.transformer.decoder import Block, Decoder
 from polyloom.transformer.feed_forward import SwiGLU
 from polyloom.transformer.norm import RMSNorm
 from polyloom.transformer.position import Rotation
+from polyloom.transformer.views import DTYPES, as_array
 from polyloom_kernels import decode
-
-DTYPES = (torch.float32, torch.bfloat16)
 
 
 @final
@@ -42,7 +40,7 @@ class Swift:
         head = None if config.tied else _matrix(decoder.output)
         layers = tuple(_layer(block) for block in decoder.layers)
         weights = decode.Weights(
-            decode.Matrix(_array(decoder.embedding.weight)), layers, _array(decoder.norm.weight), head
+            decode.Matrix(as_array(decoder.embedding.weight)), layers, as_array(decoder.norm.weight), head
         )
         self.machine = decode.prepare(shape, weights)
 
@@ -74,12 +72,12 @@ def swift(decoder: Decoder) -> Swift | None:
 def _layer(block: Block) -> decode.Layer:
     attention, inner = block.attention, cast("SwiGLU", block.feed_forward)
     return decode.Layer(
-        attention_norm=_array(block.attention_norm.weight),
+        attention_norm=as_array(block.attention_norm.weight),
         query=_matrix(attention.q),
         key=_matrix(attention.k),
         value=_matrix(attention.v),
         output=_matrix(attention.o),
-        feed_norm=_array(block.feed_forward_norm.weight),
+        feed_norm=as_array(block.feed_forward_norm.weight),
         gate=_matrix(inner.gate),
         up=_matrix(inner.up),
         down=_matrix(inner.down),
@@ -89,15 +87,9 @@ def _layer(block: Block) -> decode.Layer:
 
 
 def _gain(norm: nn.Module) -> NDArray[Any] | None:
-    return _array(norm.weight) if isinstance(norm, RMSNorm) else None
+    return as_array(norm.weight) if isinstance(norm, RMSNorm) else None
 
 
 def _matrix(linear: nn.Linear) -> decode.Matrix:
     bias = cast("Tensor | None", linear.bias)
-    return decode.Matrix(_array(linear.weight), None if bias is None else _array(bias))
-
-
-def _array(weight: Tensor) -> NDArray[Any]:
-    """A view of a weight; bfloat16, which NumPy lacks, as the integers of its bits."""
-    held = weight.detach()
-    return np.asarray((held.view(torch.uint16) if held.dtype == torch.bfloat16 else held).numpy())
+    return decode.Matrix(as_array(linear.weight), None if bias is None else as_array(bias))

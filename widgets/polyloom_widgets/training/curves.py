@@ -23,33 +23,39 @@ class Curve:
 
     def __init__(self) -> None:
         self.stride = 1
-        self._rows: list[Floats] = []  # (step, sum of losses, rate, speed)
-        self._counts: list[int] = []
+        self._rows = np.zeros((POINTS + 1, len(COLUMNS)))  # of the loss the sum
+        self._counts = np.zeros(POINTS + 1)  # of steps
+        self._used = 0
 
     def add(self, progress: Progress) -> None:
         """One more step."""
         row = np.array([progress.step, progress.loss, progress.rate, progress.tokens_per_second], np.float64)
-        if self._counts and self._counts[-1] < self.stride:
-            row[1] += self._rows[-1][1]
-            self._rows[-1] = row
-            self._counts[-1] += 1
+        if self._used and self._counts[self._used - 1] < self.stride:
+            row[1] += self._rows[self._used - 1, 1]
+            self._used -= 1
         else:
-            self._rows.append(row)
-            self._counts.append(1)
-        if len(self._rows) > POINTS:
+            self._counts[self._used] = 0
+        self._rows[self._used] = row
+        self._counts[self._used] += 1
+        self._used += 1
+        if self._used == len(self._rows):
             self._join()
 
     def rows(self) -> Floats:
         """(n, 4): the columns of `COLUMNS`, float64."""
-        found = np.array(self._rows).reshape(-1, len(COLUMNS))
-        found[:, 1] /= np.array(self._counts)
+        found = self._rows[: self._used].copy()
+        found[:, 1] /= self._counts[: self._used]
         return found
 
     def _join(self) -> None:
-        pairs = [slice(at, at + 2) for at in range(0, len(self._rows), 2)]
-        rows = self._rows
-        self._rows = [np.array([*rows[p][-1][:1], sum(r[1] for r in rows[p]), *rows[p][-1][2:]]) for p in pairs]
-        self._counts = [sum(self._counts[p]) for p in pairs]
+        """Make one stretch of every two neighbours; the last may stay alone."""
+        starts = np.arange(0, self._used, 2)
+        ends = np.minimum(starts + 1, self._used - 1)
+        losses = np.add.reduceat(self._rows[: self._used, 1], starts)
+        counts = np.add.reduceat(self._counts[: self._used], starts)
+        self._used = len(starts)
+        self._rows[: self._used] = self._rows[ends]
+        self._rows[: self._used, 1], self._counts[: self._used] = losses, counts
         self.stride *= 2
 
 
