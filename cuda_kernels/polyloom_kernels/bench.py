@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-MEASURED = ("polyloom_kernels.count.bench", "polyloom_kernels.recall.bench")
+MEASURED = tuple(f"polyloom_kernels.{name}.bench" for name in ("count", "recall", "decode", "experts"))
 
 
 def rows(shared: Path | None) -> Iterator[dict[str, Any]]:

@@ -143,11 +143,20 @@ def test_numpy_serves_until_the_compiled_code_is_ready(monkeypatch: pytest.Monke
         def chosen(self, backend: str) -> None:
             assert backend == "auto"
 
+        def now(self) -> None:
+            pass
+
     monkeypatch.setattr(operation, "COMPILED", Never())
     weights = random_model(SMALL, 10, 7, 2)
     machine, turn = prepare(SMALL, weights), turns(1, 6)[0]
     expected = reference.step(SMALL, weights, 1, 0, *machine.cache(1), turn)
     np.testing.assert_array_equal(machine.step(1, 0, machine.cache(1), turn), expected)
+    assert not face.ready()
+
+
+def test_once_compiled_it_is_ready() -> None:
+    operation.COMPILED.wait()
+    assert face.ready()
 
 
 def test_one_compiled_function_serves_all_models() -> None:

@@ -188,6 +188,29 @@ def test_of_too_many_and_by_the_reference_the_whole_must_be_sorted() -> None:
     assert len(found[0]) == len(found[1]) == operation.MOST
 
 
+@ENOUGH
+@given(questions, st.integers(1, 12), st.floats(0, 0.5), st.sampled_from([1.0, 0.5, 0.1]), seeds)
+def test_all_above_a_bound_are_listed(asked: Question, k: int, least: float, part: float, seed: int) -> None:
+    dense = asked.dense("cpu")
+    wanted = np.random.default_rng(seed).integers(0, len(dense), seed % 5)
+    listed = asked.panel.above(*asked.asked, k, (least, part), wanted, backend="cpu")
+    assert listed is not None
+    tokens, values = listed
+    np.testing.assert_array_equal(values, dense[tokens])
+    np.testing.assert_array_equal(tokens[: len(wanted)], wanted)
+    bound = part * max(least, np.sort(dense)[-min(k, len(dense))])
+    assert set(tokens[len(wanted) :].tolist()) == set(np.flatnonzero(dense >= bound).tolist())
+    assert all(not part.any() for part in leftovers(asked.panel))
+
+
+def test_of_too_many_above_a_bound_the_whole_must_be_read() -> None:
+    asked, wanted = question(0, [(2, (), None, 1.0)], 2 * operation.MANY, 5), np.arange(3)
+    assert asked.panel.above(*asked.asked, 3, (0.0, 0.0), wanted, backend="cpu") is None
+    assert all(not part.any() for part in leftovers(asked.panel))
+    assert asked.panel.above(*asked.asked, operation.MOST + 1, (0.5, 0.5), wanted, backend="cpu") is None
+    assert asked.panel.above(*asked.asked, 3, (0.5, 0.5), wanted, backend="reference") is None
+
+
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
 def test_at_the_start_of_a_text_there_is_nothing_to_remember(backend: Any) -> None:
     for memory in MEMORIES:
@@ -261,6 +284,7 @@ def test_calls_compile_nothing_that_is_not_listed() -> None:
         for tokens in (text, operation.frozen(text)):
             assert asked.panel.dense(tokens, seen, weights, backend="cpu").size == size
             assert asked.panel.top(tokens, seen, weights, 3, backend="cpu") is not None
+            assert asked.panel.above(tokens, seen, weights, 3, (0.1, 0.5), tokens[:2], backend="cpu") is not None
         one, targets = asked.some[0], np.arange(4)
         for seen in (
             looks(np.random.default_rng(0), one, 4),

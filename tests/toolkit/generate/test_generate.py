@@ -271,6 +271,36 @@ def test_every_law_is_normalised_and_keeps_the_likeliest(
     assert law[log_probs.argmax()] == law.max() > 0
 
 
+def by_sorting(sampling: Sampling, log_probs: np.ndarray) -> np.ndarray:
+    """The definition: all tokens in order, ties by smaller id, cut down step by step."""
+    chances = np.exp((log_probs - log_probs.max()) / sampling.temperature)
+    order = np.argsort(-chances, kind="stable")[: sampling.top_k or None]
+    ordered = chances[order] / chances[order].sum()
+    before = np.cumsum(ordered) - ordered
+    stays = order[(before < sampling.top_p) & (ordered >= sampling.min_p * ordered[0])]
+    kept = np.zeros(len(chances))
+    kept[stays] = chances[stays]
+    return kept / kept.sum()
+
+
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([1, 40, 1000, 5000]),
+    st.sampled_from([0.2, 2.0, 20.0]),
+    st.sampled_from([0.3, 1.0, 2.0]),
+    st.sampled_from([0, 1, 30, 6000]),
+    st.sampled_from([1.0, 0.93, 0.4]),
+    st.sampled_from([0.0, 0.07]),
+)
+def test_cutting_without_sorting_everything(
+    seed: int, size: int, spread: float, temperature: float, top_k: int, top_p: float, min_p: float
+) -> None:
+    log_probs = np.random.default_rng(seed).normal(0, spread, size)
+    log_probs[: size // 3] = np.round(log_probs[: size // 3])  # many equals
+    sampling = Sampling(temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+    np.testing.assert_allclose(sampling.distribution(log_probs), by_sorting(sampling, log_probs), atol=1e-14)
+
+
 def test_a_stop_text_ends_the_writing_and_is_not_part_of_it(sea: AssociationModel) -> None:
     whole = sea.generate("At night the", Sampling(0, max_tokens=30))
     words = whole.text.split()

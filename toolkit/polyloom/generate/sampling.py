@@ -126,8 +126,8 @@ def _nucleus(chances: Floats, part: float) -> Ids:
     is reached stays, what has smaller ones goes, and only those with the same ones are put in order.
     """
     coarse = chances.view(np.int64) >> (COARSE if len(chances) > FEW else NOTHING)
-    sums: Floats = np.cumsum(np.bincount(coarse, chances)[::-1])  # of the largest first
-    at = int(np.searchsorted(sums, part * sums[-1]))
+    sums = np.bincount(coarse, chances)[::-1].cumsum().astype(np.float64, copy=False)  # of the largest first
+    at = int(np.count_nonzero(sums < part * sums[-1]))
     level = len(sums) - 1 - at
     among = np.flatnonzero(coarse == level)
     among = among[np.argsort(-chances[among], kind="stable")]

@@ -135,8 +135,9 @@ class Generation:
 
 def step_of(place: "Continues", token: int, log_probs: Floats, ago: int = 0) -> Step:
     """The record of one token: given the distribution that it came from, at a place or `ago` tokens before it."""
-    pieces, likeliest = place.model.vocabulary.pieces, best(log_probs, CANDIDATES).tokens
-    candidates = tuple((pieces[other], float(np.exp(log_probs[other]))) for other in likeliest.tolist())
+    pieces = place.model.vocabulary.pieces
+    likeliest: list[int] = best(log_probs, CANDIDATES).tokens.tolist()
+    candidates = tuple((pieces[other], float(np.exp(log_probs[other]))) for other in likeliest)
     return Step(token, pieces[token], float(log_probs[token]), place.shares(token, ago), candidates)
 
 

@@ -40,8 +40,9 @@ def rows(shared: Path | None) -> Iterator[Row]:
     seconds = [float(np.mean([run.history.steps[-1].seconds for run in runs])) for runs in (mixed, dense)]
     said = "; ".join(", ".join(f"{loss:.3f}" for loss in found) for found in losses)
     yield Row(
-        group="learning", name="validation loss of 8 experts, top 2, mean of three seeds", value=float(np.mean(losses[0])),
-        unit="nats/token", peer="dense, equal active size", peer_value=float(np.mean(losses[1])), bar="ratio >= 1.0",
+        group="learning", name="validation loss of 8 experts, top 2, mean of three seeds",
+        value=float(np.mean(losses[0])), unit="nats/token",
+        peer="dense, equal active size", peer_value=float(np.mean(losses[1])), bar="ratio >= 1.0",
         reason=f"each seed: {said}; {seconds[0]:.0f} s a run against {seconds[1]:.0f} s",
     )  # fmt: skip
     last = [run.history.evaluations[-1] for run in mixed]

@@ -1,9 +1,9 @@
 """The rows of `polyloom bench learning` about hybrids: a small transformer and an association model, and both together.
 
 War and Peace and tiny Shakespeare, in the words of their token files (see `bench_text`).  Both models learn from the
-training text; the gate between them, and the best fixed weights, are fitted to the validation text; all are judged once,
-on the test text, each book one document.  The transformer is trained on two threads for as many steps as take less than
-a quarter of an hour on two cores.
+training text; the gate between them, and the best fixed weights, are fitted to the validation text; all are judged
+once, on the test text, each book one document.  The transformer is trained on two threads for as many steps as take
+less than a quarter of an hour on two cores.
 """
 
 from collections.abc import Iterator

@@ -7,9 +7,11 @@ divided by √(2 · layers), so that its size does not grow with depth (Radford 
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from polyloom.errors import InputError
 from polyloom.transformer.attention import Attention
@@ -39,6 +41,22 @@ def preset(name: str, vocabulary_size: int, begin: int | None = None) -> Transfo
     return replace(PRESETS[name], vocabulary_size=vocabulary_size, begin=begin, rows=0)
 
 
+@final
+class Unset(TorchFunctionMode):
+    """Leaves parts without the first weights that torch draws for them: ours come later, or from a file.
+
+    On the meta device drawing them would do nothing, and load a compiler for it.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        del types
+        given = kwargs or {}
+        drawing = getattr(func, "__module__", None) == "torch.nn.init"
+        return (args[0] if args else given["tensor"]) if drawing else func(*args, **given)
+
+
 def build(config: TransformerConfig, seed: int = 0) -> Decoder:
     """A decoder with its first weights, float32, on the CPU."""
     decoder = assemble(config)
@@ -48,6 +66,11 @@ def build(config: TransformerConfig, seed: int = 0) -> Decoder:
 
 def assemble(config: TransformerConfig) -> Decoder:
     """The bricks in their places; the weights are whatever the memory held."""
+    with Unset():
+        return _assembled(config)
+
+
+def _assembled(config: TransformerConfig) -> Decoder:
     embedding = nn.Embedding(config.rows, config.width)
     output = nn.Linear(config.width, config.rows, bias=False)
     if config.tied:

@@ -26,7 +26,7 @@ from polyloom.transformer.build import assemble
 from polyloom.transformer.config import TransformerConfig
 from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.huggingface_config import OURS, config_table, family_of, read_config
-from polyloom.transformer.huggingface_names import HEAD, Rule, fused, plain, rules
+from polyloom.transformer.huggingface_names import HEAD, Rule, embedded, fused, plain, rules
 from polyloom.transformer.model_folder import inside, read_table, replacing_folder, write_table
 from polyloom.transformer.stored import NAMES, dtype_of, filled, tensors
 from polyloom.transformer.weights import SINGLE, read_weights, write_weights
@@ -111,7 +111,7 @@ def decoder_of(
     theirs = {name: weights[found] for found, name in names.items()}
     shapes = _shapes(config, len(theirs))
     found = rules(family, shapes, fused(theirs))
-    _untied(config, theirs)
+    _untied(config, family, theirs)
     _check(found, theirs, shapes)
     given: dict[str, Tensor] = {}
     for rule in found:
@@ -132,9 +132,9 @@ def _shapes(config: TransformerConfig, most: int) -> dict[str, Tensor]:
         raise FileError(f"The config describes tensors that no machine can hold ({error}).") from error
 
 
-def _untied(config: TransformerConfig, theirs: dict[str, Tensor]) -> None:
+def _untied(config: TransformerConfig, family: str, theirs: dict[str, Tensor]) -> None:
     """Take away the head of a tied model, which some files repeat; FileError if it is another matrix."""
-    head, embedding = theirs.get(HEAD), theirs.get("model.embed_tokens.weight", theirs.get("transformer.wte.weight"))
+    head, embedding = theirs.get(HEAD), theirs.get(embedded(family))
     if not config.tied or head is None or embedding is None:
         return
     if head.data_ptr() != embedding.data_ptr() and not torch.equal(head, embedding):

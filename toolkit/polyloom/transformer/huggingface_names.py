@@ -126,6 +126,11 @@ def plain(family: str, names: Iterable[str]) -> dict[str, str]:
     return {name: first + name if lacking and name != HEAD else name for name in kept}
 
 
+def embedded(family: str) -> str:
+    """What a family calls the embedding, which a tied head repeats."""
+    return TABLES.get(family, {"embedding": "embedding"})["embedding"] + ".weight"
+
+
 def fused(names: Iterable[str]) -> bool:
     """Whether the experts of a checkpoint lie together."""
     return any(name.endswith(".mlp.experts.gate_up_proj") for name in names)

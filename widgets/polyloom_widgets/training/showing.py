@@ -8,8 +8,10 @@ shown and nothing is said.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportMissingTypeStubs=false
 # IPython's displays are only partly typed.
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, final
+
+Forms = dict[str, Any]  # by MIME type
 
 
 @final
@@ -22,15 +24,15 @@ class Showing:
     def __bool__(self) -> bool:
         return bool(self._places)
 
-    def show(self, forms: Mapping[str, Any]) -> None:
-        """Display the forms, by MIME type, in the cell that is running."""
+    def show(self, forms: Callable[[], Forms]) -> None:
+        """Display the forms in the cell that is running."""
         from IPython.core.getipython import get_ipython
         from IPython.display import display
 
         if get_ipython() is not None:
-            self._places.append(display(dict(forms), raw=True, display_id=True))
+            self._places.append(display(forms(), raw=True, display_id=True))
 
-    def refresh(self, forms: Mapping[str, Any]) -> None:
+    def refresh(self, forms: Callable[[], Forms]) -> None:
         """Put these forms in the place of those that were displayed."""
         for place in self._places:
-            place.update(dict(forms), raw=True)
+            place.update(forms(), raw=True)

@@ -46,30 +46,25 @@ class TrainingView(Widget):
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
         self._curve, self._marks = Curve(), Marks()
-        self._asked, self._sent, self._step = False, -math.inf, 0
+        self._asked, self._sent, self._step = False, 0.0, 0
         self._showing = Showing()
         _heard_aside(self)
 
     def __call__(self, progress: Progress) -> None:
         """Take note of a step; raises KeyboardInterrupt, which ends the training, if somebody asked to stop."""
         if not isinstance(progress, Progress):  # pyright: ignore[reportUnnecessaryIsInstance] - a border to people
-            raise InputError(
-                f"A TrainingView is told by train, as one of its callbacks; got {type(progress).__name__}."
-            )
-        if progress.stopped is None:
-            if not self.status or self.status["stopped"] or progress.step <= self._step:
-                self._begin()
-            self._curve.add(progress)
-        if progress.evaluated:
-            self._marks.add(progress)
-        self._step = progress.step
-        if progress.evaluated or progress.stopped or time.monotonic() - self._sent >= PAUSE:
+            raise InputError(f"Expected what train tells its callbacks, got {type(progress).__name__}.")
+        begins = not progress.stopped and (not self.status or self.status["stopped"] or progress.step <= self._step)
+        if begins:
+            self._begin()
+        self._note(progress)
+        if begins or progress.evaluated or progress.stopped or time.monotonic() - self._sent >= PAUSE:
             self._publish(progress)
-        if not self._showing:
-            self._showing.show(self._forms())
+        if begins and not self._showing:
+            self._showing.show(self._forms)
         if progress.stopped:
             self._asked = False
-            self._showing.refresh(self._forms())
+            self._showing.refresh(self._forms)
         elif self._asked:
             raise KeyboardInterrupt
 
@@ -80,9 +75,17 @@ class TrainingView(Widget):
     def _begin(self) -> None:
         """Forget the training before."""
         self._curve, self._marks = Curve(), Marks()
-        self._asked, self._sent = False, -math.inf
+        self._asked = False
         with self.hold_sync():
             self.samples, self.load = [], []
+
+    def _note(self, progress: Progress) -> None:
+        """Keep the figures of a step; the end has none of its own."""
+        self._step = progress.step
+        if not progress.stopped:
+            self._curve.add(progress)
+        if progress.evaluated:
+            self._marks.add(progress)
 
     def _publish(self, progress: Progress) -> None:
         """Send what the page draws, all of it at once."""
@@ -105,7 +108,7 @@ class TrainingView(Widget):
     # -- forms -------------------------------------------------------------------------------------------------------
 
     def _ipython_display_(self) -> None:
-        self._showing.show(self._forms())
+        self._showing.show(self._forms)
 
     def _forms(self) -> dict[str, Any]:
         return self._repr_mimebundle_()[0]
@@ -115,9 +118,10 @@ class TrainingView(Widget):
         if not status:
             return "TrainingView(nothing yet)"
         of = f"/{status['steps']}" if status["steps"] else ""
-        held_out = "" if status["validation"] is None else f", held_out={status['validation']:.3f}"
+        losses = {"loss": status["loss"], "held_out": status["validation"]}
+        shown = "".join(f", {name}={loss:.3f}" for name, loss in losses.items() if loss is not None)
         stopped = f", stopped={status['stopped']!r}" if status["stopped"] else ""
-        return f"TrainingView(step={status['step']}{of}, loss={status['loss']:.3f}{held_out}{stopped})"
+        return f"TrainingView(step={status['step']}{of}{shown}{stopped})"
 
     def _still(self) -> str:
         return still(self.status, self._curve.rows(), self._marks.rows(), self.samples, self.load)
