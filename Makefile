@@ -23,8 +23,8 @@ test: check  ## everything CI runs: check, unit tests, lessons, browser, install
 	$(BIN)/python -m pytest -n auto -m "not ($(SLOW))"
 	$(BIN)/python -m pytest -m "$(SLOW)" -v --durations=10
 
-test-fast: $(READY)  ## the tests that need neither browser nor kernel nor package registry
-	$(BIN)/python -m pytest -n auto -m "not ($(SLOW))"
+test-fast: $(READY)  ## the tests that need neither browser nor kernel nor package registry, nor long
+	$(BIN)/python -m pytest -n auto -m "not ($(SLOW) or long)"
 
 bench: $(READY)  ## every benchmark; writes benchmarks/latest.json
 	$(BIN)/polyloom bench --json benchmarks/latest.json

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +33,11 @@ torch.set_num_threads(1)
 config = TransformerConfig(257, width=16, layers=2, context=16, experts=Experts(4, 2))
 texts = ["the sea and the moon and the tide"] * 20
 settings = Training(steps=1_000_000, batch=2, evaluate_every=10, sample_tokens=3)
+watch = {"held_out": texts[:1], "progress": False}
 """,
     """
 view = TrainingView()
-found = train(config, texts, settings, vocabulary=ByteVocabulary(), callbacks=[view], progress=False)
+found = train(config, texts, settings, vocabulary=ByteVocabulary(), callbacks=[view], **watch)
 print("ended:", found.stopped, len(found.history.steps) == view.status["step"])
 """,
 )
@@ -81,7 +83,7 @@ def test_the_curve_falls_from_left_to_right(open_tab: Callable[..., Tab], files:
     points = page.locator(".pl-batch").get_attribute("d") or ""
     places = [tuple(map(float, point.split())) for point in points.replace("M", "L").split("L")[1:]]
     assert len(places) == 300
-    assert all(a[0] < b[0] and a[1] <= b[1] for a, b in zip(places, places[1:], strict=False))
+    assert all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(places))
     width = page.locator(".pl-plot-field").evaluate("field => field.clientWidth")
     assert places[-1][0] == pytest.approx(34 + (width - 44) / 2, abs=1), "half of the training is done"
 

@@ -57,6 +57,22 @@ def test_a_group_that_fails_costs_no_other_rows(tmp_path: Path) -> None:
     assert "value <= 0.5 ✗" in done.stdout
 
 
+def test_rows_of_other_groups_stay(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    old = [{"group": "good", "name": "old"}, {"group": "other", "name": "z"}]
+    path.write_text(json.dumps(old), encoding="utf-8")
+    assert bench("good", "--json", "rows.json").exit_code == 0
+    assert [row["name"] for row in json.loads(path.read_text(encoding="utf-8"))] == ["a", "b", "z"]
+
+
+def test_a_file_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text('{"my": "data"}', encoding="utf-8")
+    done = bench("good", "--json", "rows.json")
+    assert done.exit_code != 0
+    assert "holds no rows" in done.stderr
+    assert (tmp_path / "rows.json").read_text(encoding="utf-8") == '{"my": "data"}'
+
+
 def test_rows_go_to_standard_output_alone() -> None:
     done = bench("good", "--json", "-")
     assert [row["name"] for row in json.loads(done.stdout)] == ["a", "b"]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import adds_up, answer, line_of, run
-from polyloom import Layer, Layered, load
+from polyloom import Gated, Layer, Layered, load
 from polyloom.cli.texts import Texts, ended
 
 
@@ -43,6 +43,25 @@ def test_a_log_pool_and_a_contrast(made: Path, here: Path) -> None:
     assert adds_up(found)
 
 
+def test_a_text_fits_a_gate(made: Path, here: Path) -> None:
+    sea, law = parts(made)
+    law = law.partition(":")[0]
+    told = answer("compose", sea, law, "--gate", made / "law.txt", "-o", "mix.psamc")
+    assert told["members"] == ["sea", "law"]
+    mix = load("mix.psamc")
+    assert isinstance(mix, Gated)
+    text = list(ended(Texts([made / "law.txt"]).documents(), mix.vocabulary))
+    fitted = Gated({name: load(made / f"{name}.psam") for name in ("sea", "law")}).fit_gate(text)
+    assert mix.digest == fitted.digest
+    assert fitted.certificate is not None
+    assert told["certificate"]["objective"] == fitted.certificate.objective
+    said = run("compose", sea, law, "--gate", made / "law.txt", "--reference", "-o", "again.psamc").stdout
+    assert "sea, law (gate)" in said
+    assert f"fitted: {fitted.certificate}" in said
+    assert adds_up(answer("explain", "mix.psamc", "the", "sea"))
+    assert list(answer("inspect", "again.psamc", "--verify")["members"]) == ["sea", "law"]
+
+
 def test_layers_can_stay_files_of_their_own(made: Path, here: Path) -> None:
     answer("compose", *parts(made), "-o", "inside.psamc")
     assert run("compose", *parts(made), "--reference", "-o", "beside.psamc").exit_code == 0
@@ -71,6 +90,9 @@ def test_a_file_may_have_a_colon_in_its_name(made: Path, here: Path) -> None:
         (("a=sea.psam:loud",), "expected a number as the weight of 'a', got 'a=sea.psam:loud'."),
         (("a=x", "a=y"), "each name may stand once"),
         (("a=x", "--pool", "loud"), "Invalid value for --pool: "),
+        (("a=x:2", "--gate", "t"), "takes the place of weights, --fit and --pool"),
+        (("a=x", "--gate", "t", "--fit", "t"), "takes the place of weights, --fit and --pool"),
+        (("a=x", "--gate", "t", "--pool", "log"), "takes the place of weights, --fit and --pool"),
     ],
 )
 def test_wrong_usage(here: Path, words: tuple[str, ...], said: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from polyloom._later import LATER, later
 from polyloom.arrays import numpy
 from polyloom.association import PRESETS, AssociationModel, Memory, PositionModel
-from polyloom.compose import Certificate, Layer, Layered, read_recipe, replay, weave
+from polyloom.compose import Certificate, GateCertificate, Gated, Layer, Layered, read_recipe, replay, weave
 from polyloom.errors import FileError, InputError, MissingPackage, PolyloomError, VocabularyError, VocabularyMismatch
 from polyloom.explanation import Explanation, Passage, Term
 from polyloom.files import verify
@@ -43,6 +43,8 @@ __all__ = [
     "FileError",
     "ForeignSentencePieceVocabulary",
     "ForeignVocabulary",
+    "GateCertificate",
+    "Gated",
     "Generation",
     "InputError",
     "LanguageModel",

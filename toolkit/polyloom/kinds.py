@@ -9,6 +9,7 @@ from typing import Any
 from polyloom._later import later
 from polyloom.association.model import AssociationModel
 from polyloom.association.position.model import PositionModel
+from polyloom.compose.gated import Gated
 from polyloom.compose.layered import Layered
 from polyloom.errors import FileError, InputError
 from polyloom.files import DEEPEST, Arrays, read, referenced
@@ -65,9 +66,17 @@ def _position(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageM
 
 
 def _layered(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
+    return Layered.from_state(manifest, _members(manifest, arrays, nest))
+
+
+def _gated(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
+    return Gated.from_state(manifest, arrays, _members(manifest, arrays, nest))
+
+
+def _members(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> list[LanguageModel]:
+    """What a composite is made of."""
     inside = replace(nest, depth=nest.depth + 1)
-    members = [restore(member, _below(arrays, f"{n}/"), inside) for n, member in enumerate(manifest["members"])]
-    return Layered.from_state(manifest, members)
+    return [restore(member, _below(arrays, f"{n}/"), inside) for n, member in enumerate(manifest["members"])]
 
 
 def _reference(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
@@ -96,6 +105,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Arrays, Nest], LanguageModel]] = {
     "association": _association,
     "position": _position,
     "layered": _layered,
+    "gated": _gated,
     "reference": _reference,
     "transformer": _transformer,
 }

@@ -31,6 +31,8 @@ def test_they_can_be_written_down() -> None:
 def test_the_length_is_that_of_the_model() -> None:
     assert Training().of_length(64).length == 64
     assert Training(length=32).of_length(64).length == 32
+    assert Training().of_length(32_768).length == 1024
+    assert Training(length=2048).of_length(32_768).length == 2048
     with pytest.raises(InputError, match=r"length must be at most 64, .* got 65"):
         Training(length=65).of_length(64)
 

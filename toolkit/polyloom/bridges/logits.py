@@ -109,5 +109,5 @@ def _check(tokenizer: Any, model: LanguageModel) -> None:
     if not agree:
         raise VocabularyMismatch(
             f"Their tokenizer and {model.vocabulary!r} cut text into other ids. Train the model on their tokenizer: "
-            f"polyloom.ForeignVocabulary(tokenizer.backend_tokenizer.to_str())."
+            f"polyloom.tokens.ForeignVocabulary(tokenizer.backend_tokenizer.to_str())."
         )

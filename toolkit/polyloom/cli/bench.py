@@ -4,7 +4,7 @@ A group is a function `rows(shared: Path | None)` that a package registers under
 `Row`s, or mappings of a row's arguments if it must not import polyloom, as `polyloom_kernels`.  `shared` is a folder of
 real text and models that polyloom does not carry, and a row that misses it says so.
 A group that fails is reported and the others still run; the exit code is then 1.  FILE is replaced if it is there: it
-holds a measurement, which is repeated.
+holds a measurement, which is repeated.  Where groups are named, the rows of the others stay in it.
 """
 
 import json
@@ -19,9 +19,9 @@ from rich.console import Console
 
 from polyloom.cli import plugins
 from polyloom.cli.output import check_free, print_json
-from polyloom.cli.rows import Row
+from polyloom.cli.rows import Json, Row
 from polyloom.cli.table import Printed
-from polyloom.errors import PolyloomError
+from polyloom.errors import FileError, PolyloomError
 from polyloom.files import replacing
 
 GROUP = "polyloom.benchmarks"
@@ -51,10 +51,12 @@ def command(
         polyloom bench association --json - | jq .[0].value
     """
     to_output = output == STDOUT
-    if output is not None and not to_output:
-        check_free(output, force=True)  # before the hours of measuring
+    chosen, kept = _chosen(groups or []), list[Json]()
+    if output is not None and not to_output:  # before the hours of measuring
+        check_free(output, force=True)
+        kept = _others(output, {point.name for point in chosen}) if groups else []
     printed, rows, failed = Printed(Console(stderr=True) if to_output else None), list[Row](), False
-    for point in _chosen(groups or []):
+    for point in chosen:
         try:
             for row in _rows(point, shared):
                 printed.row(row)
@@ -68,7 +70,7 @@ def command(
     if to_output:
         print_json([row.json() for row in rows])
     elif output is not None:
-        _write(output, rows)
+        _write(output, sorted([*kept, *(row.json() for row in rows)], key=lambda row: str(row["group"])))
     if failed:
         raise typer.Exit(1)
 
@@ -92,8 +94,19 @@ def _rows(point: EntryPoint, shared: Path | None) -> Iterator[Row]:
         raise PolyloomError(f"benchmark {point.name}: {type(error).__name__}: {error}") from error
 
 
-def _write(path: Path, rows: list[Row]) -> None:
+def _others(path: Path, groups: set[str]) -> list[Json]:
+    """The rows of other groups that a file holds."""
+    if not path.is_file():
+        return []
+    try:
+        held: list[Json] = json.loads(path.read_text(encoding="utf-8"))
+        return [row for row in held if row["group"] not in groups]
+    except (ValueError, TypeError, KeyError) as error:
+        raise FileError(f"{path} holds no rows of benchmarks ({error}). Name another file.") from None
+
+
+def _write(path: Path, rows: list[Json]) -> None:
     """Write all rows or nothing: an interrupted write leaves the old file."""
-    text = json.dumps([row.json() for row in rows], indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
     with replacing(path) as file:
         file.write(text.encode())

@@ -15,7 +15,7 @@ from polyloom.cli.inspect_transformer import inspect_transformer
 from polyloom.cli.models import opened
 from polyloom.cli.options import Json, ModelFile
 from polyloom.cli.output import columns, print_json
-from polyloom.compose.layered import Layered
+from polyloom.compose.composite import Composite
 from polyloom.files import identity, read, verify
 from polyloom.model import LanguageModel
 
@@ -90,7 +90,7 @@ def _described(manifest: dict[str, Any], model: LanguageModel) -> dict[str, Any]
     if isinstance(told.get("sha256"), dict):
         del told["sha256"]
     told |= {name: getattr(model, attribute) for name, attribute in COUNTS.items() if hasattr(model, attribute)}
-    if isinstance(model, Layered) and "members" in manifest:  # a reference has none: they stand in its own file
+    if isinstance(model, Composite) and "members" in manifest:  # a reference has none: they stand in its own file
         pairs = zip(model.models.items(), manifest["members"], strict=True)
         told["members"] = {name: _described(member, inner) for (name, inner), member in pairs}
     return told

@@ -37,3 +37,35 @@ class Certificate:
             f"{self.unknown:,} of them <unk>; no other {others} gain more than {self.gain:.1e} nats; "
             f"{self.rounds} round{'s' * (self.rounds != 1)}"
         )
+
+
+@dataclass(frozen=True)
+class GateCertificate:
+    """What `fit_gate` reached, in nats a token: `objective` under the gate, `fixed` under the best fixed shares.
+
+    `trial` is what other text may bring: of the tokens that were kept `aside`, under the best fixed shares and under a
+    gate, both fitted to the rest; None where the text was too little for that.  The gate has fixed shares where it did
+    not pass this trial.
+    """
+
+    objective: float
+    fixed: float
+    trial: tuple[float, float] | None
+    tokens: int
+    aside: int
+    unknown: int
+
+    @property
+    def perplexity(self) -> float:
+        """exp(−objective)."""
+        return math.exp(-self.objective)
+
+    def __str__(self) -> str:
+        said = (
+            f"{self.objective:.6f} nats a token (perplexity {self.perplexity:.2f}) over {self.tokens:,} tokens, "
+            f"{self.unknown:,} of them <unk>; with fixed shares {self.fixed:.6f} ({math.exp(-self.fixed):.2f})"
+        )
+        if self.trial is None:
+            return f"{said}; too little text to try a gate"
+        fixed, gate = (math.exp(-value) for value in self.trial)
+        return f"{said}; perplexity of {self.aside:,} tokens kept aside {gate:.2f}, with fixed shares {fixed:.2f}"

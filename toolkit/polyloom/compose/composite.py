@@ -16,7 +16,6 @@ from polyloom.documents import Ids
 from polyloom.errors import InputError, VocabularyMismatch
 from polyloom.files import write
 from polyloom.model import Arrays, Continuation, LanguageModel, Manifest, Prompt, Token
-from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.whole import whole
 
 
@@ -113,12 +112,12 @@ class CompositeContinuation(Continuation):
             super().advance(token)
 
 
-def check_member(what: str, model: object, vocabulary: Vocabulary, owner: str) -> None:
-    """InputError unless this is a model, VocabularyMismatch unless it speaks the vocabulary of the `owner`."""
+def check_member(what: str, model: object, base: LanguageModel, owner: str) -> None:
+    """InputError unless this is a model, VocabularyMismatch unless it speaks the vocabulary of `base`, the `owner`."""
     if not isinstance(model, LanguageModel):
         raise InputError(f"{what} holds a {type(model).__name__}; expected a model.")
-    if model.vocabulary != vocabulary:
+    if model.vocabulary != base.vocabulary:
         raise VocabularyMismatch(
-            f"{what} speaks {model.vocabulary!r}, {owner} speaks {vocabulary!r}. "
+            f"{what} speaks {model.vocabulary!r}, {owner} speaks {base.vocabulary!r}. "
             f"Train both on one vocabulary: polyloom.weave does, and ByteVocabulary fits any text."
         )

@@ -270,4 +270,4 @@ def _check(name: object, layer: object, base: LanguageModel) -> None:
         raise InputError(f"Expected the name of a layer as text, got {name!r}.")
     if not isinstance(layer, Layer):
         raise InputError(f"Layer {name!r} is a {type(layer).__name__}; expected Layer(model, weight).")
-    check_member(f"Layer {name!r}", layer.model, base.vocabulary, "the base")
+    check_member(f"Layer {name!r}", layer.model, base, "the base")

@@ -30,11 +30,16 @@ def mixed(voices: Voices[Floats]) -> Floats:
     total = np.zeros_like(voices[0][1])
     for share, row in voices:
         total += share * np.exp(row)
+    return logged(total, voices)
+
+
+def logged(total: Floats, voices: Sequence[tuple[float | Floats, Floats]]) -> Floats:
+    """The logarithm of a sum Σ_k v_k p_k; where that is too small for a float, the logarithm of which is not."""
     with np.errstate(divide="ignore"):
         found = np.log(total)
-    lost = total == 0  # too small for a float, though its logarithm is not
+    lost = total == 0
     if lost.any():
-        found[lost] = np.logaddexp.reduce([math.log(share) + row[lost] for share, row in voices])
+        found[lost] = np.logaddexp.reduce([(np.log(share) + row)[lost] for share, row in voices])
     return found
 
 

@@ -1,4 +1,4 @@
-"""The rows of `polyloom bench learning` about mixtures: experts against a dense model of equal active size.
+"""The rows of `polyloom bench mixtures`: experts against a dense model of equal active size.
 
 Both read the same batches of one book, cut into 2,000 pieces, for the same number of steps; each token passes as many
 weights in one as in the other, but for the gate.  Three seeds; the mean of the held-out losses counts, and the worst
@@ -25,11 +25,11 @@ PIECES, HELD_OUT = 2000, 0.05
 DENSE = TransformerConfig(1, width=128, layers=4, context=128, attention=Attention(4, qk_norm=True))
 MIXTURE = replace(DENSE, experts=Experts(8, 2))
 SEEDS = (0, 1, 2)
-TRAINING = Training(steps=400, batch=16, threads=1, evaluate_every=100, sample_tokens=0)
+TRAINING = Training(steps=300, batch=16, threads=1, evaluate_every=100, sample_tokens=0)
 
 
 def rows(shared: Path | None) -> Iterator[Row]:
-    """Four rows, in about ten minutes."""
+    """Three rows, in about ten minutes."""
     if shared is None or not (shared / BOOK).is_file():
         yield _row("validation loss of 8 experts, top 2, over three seeds", None, NO_SHARED.format(BOOK))
         return
@@ -40,7 +40,7 @@ def rows(shared: Path | None) -> Iterator[Row]:
     seconds = [float(np.mean([run.history.steps[-1].seconds for run in runs])) for runs in (mixed, dense)]
     said = "; ".join(", ".join(f"{loss:.3f}" for loss in found) for found in losses)
     yield Row(
-        group="learning", name="validation loss of 8 experts, top 2, mean of three seeds",
+        group="mixtures", name="validation loss of 8 experts, top 2, mean of three seeds",
         value=float(np.mean(losses[0])), unit="nats/token",
         peer="dense, equal active size", peer_value=float(np.mean(losses[1])), bar="ratio >= 1.0",
         reason=f"each seed: {said}; {seconds[0]:.0f} s a run against {seconds[1]:.0f} s",
@@ -78,6 +78,6 @@ def _row(
     name: str, value: float | None, reason: str | None = None, bar: str | None = None, better: str = "lower"
 ) -> Row:
     return Row(
-        group="learning", name=name, value=value, unit="share", reason=reason, bar=bar,
+        group="mixtures", name=name, value=value, unit="share", reason=reason, bar=bar,
         better="higher" if better == "higher" else "lower",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The rows of `polyloom bench learning` about hybrids: a small transformer and an association model, and both together.
+"""The rows of `polyloom bench hybrid`: a small transformer and an association model, and both together.
 
 War and Peace and tiny Shakespeare, in the words of their token files (see `bench_text`).  Both models learn from the
 training text; the gate between them, and the best fixed weights, are fitted to the validation text; all are judged
@@ -56,7 +56,7 @@ def rows(shared: Path | None) -> Iterator[Row]:
     transformer, history = trained(books)
     minutes = history.steps[-1].seconds / 60
     yield Row(
-        group="learning", name="transformer of the hybrid, trained", value=minutes, unit="minutes",
+        group="hybrid", name="transformer of the hybrid, trained", value=minutes, unit="minutes",
         bar=f"value <= {MINUTES}", reason=f"validation loss after tokens: {_curve(*history.validation('tokens'))}",
     )  # fmt: skip
     alone = {"transformer": _loss(transformer, books), "association": _loss(counts, books)}
@@ -129,6 +129,6 @@ def _row(
     bar: str | None = None, reason: str | None = None,
 ) -> Row:  # fmt: skip
     return Row(
-        group="learning", name=name, value=value, unit="nats/token",
+        group="hybrid", name=name, value=value, unit="nats/token",
         peer=peer, peer_value=peer_value, bar=bar, reason=reason,
     )  # fmt: skip

@@ -50,6 +50,9 @@ class Store:
 
     def __init__(self, folder: Path, identity: Identity) -> None:
         folder.mkdir(exist_ok=True)
+        for name in (LAST, BEST):
+            for half in folder.glob(f".{name}.*"):  # written by a run that was killed meanwhile
+                half.unlink()
         self._folder, self._identity = folder, identity
 
     def save(self, name: str, state: Checkpoint) -> None:

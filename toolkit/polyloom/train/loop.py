@@ -105,6 +105,8 @@ def _begun(
     model: TransformerModel | TransformerConfig | str, vocabulary: Vocabulary | None, training: Training
 ) -> TransformerModel:
     """The model to start from."""
+    if not isinstance(model, TransformerModel | TransformerConfig | str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"Expected a TransformerModel, a config or the name of a preset, got {type(model).__name__}.")
     if not isinstance(model, TransformerModel):
         if vocabulary is None:
             raise InputError("A new model needs a vocabulary: train(config, documents, vocabulary=…).")

@@ -21,6 +21,7 @@ from polyloom.train.schedule import SCHEDULES
 OPTIMISERS = ("muon", "adamw")
 DTYPES = ("float32", "bfloat16")
 STEPS = 1_000  # where neither steps nor minutes are given
+LONG = 1_024  # where no length is given: models that read much more would need much memory
 
 RANGES: Mapping[str, tuple[type, float, float]] = {  # name: kind, smallest and largest; None is checked elsewhere
     "steps": (Integral, 1, 2**53),
@@ -51,9 +52,9 @@ CHOICES: Mapping[str, tuple[str, ...]] = {"optimiser": OPTIMISERS, "schedule": t
 class Training:
     """Frozen settings; raises InputError naming the value that is out of range.
 
-    `length` None is the context of the model.  `warm_up` and `decay` are shares of the whole; `decay` None is what the
-    schedule usually takes.  `clip` is the longest a gradient may be, None for no limit.  `z_loss` keeps the sum behind
-    the probabilities near 1 (PaLM, Chowdhery et al. 2022, used 1e-4).
+    `length` None is the context of the model, 1,024 at most.  `warm_up` and `decay` are shares of the whole; `decay`
+    None is what the schedule usually takes.  `clip` is the longest a gradient may be, None for no limit.  `z_loss`
+    keeps the sum behind the probabilities near 1 (PaLM, Chowdhery et al. 2022, used 1e-4).
 
     `dtype` "bfloat16" computes the forward pass in that type where it is safe (autocast) and keeps the weights in
     float32; it pays on processors that multiply it, and is slower on others.  `checkpointing` forgets what happens
@@ -111,10 +112,10 @@ class Training:
         return asdict(self)
 
     def of_length(self, context: int) -> "Training":
-        """The same with `length` settled for a model that reads `context` tokens; InputError if it asks for more."""
+        """The same with a `length` for a model that reads `context` tokens at once; InputError if it asks for more."""
         if self.length is not None and self.length > context:
             raise InputError(f"length must be at most {context}, which the model reads at once, got {self.length}.")
-        return replace(self, length=self.length or context)
+        return replace(self, length=self.length or min(context, LONG))
 
 
 def _number(name: str, value: object, kind: type, smallest: float, largest: float) -> float | None:

@@ -57,7 +57,7 @@ def learn(
         raise FloatingPointError(f"the loss is {total / max(1, count):g}, but the length of its gradient {length:g}")
     optimiser.step(factor)
     optimiser.clear()
-    network.rebalance(routes)
+    network.rebalance(routes, factor)
     return Learned(total / max(1, count), length, count)
 
 

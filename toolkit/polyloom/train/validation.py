@@ -6,12 +6,12 @@ reads with all the context there is.  The network is left as it was found.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from polyloom.documents import Ids
@@ -38,15 +38,10 @@ class Validation:
     def __bool__(self) -> bool:
         return bool(self._batches)
 
-    @torch.no_grad()
     def judge(self, network: Decoder) -> tuple[float, Floats | None]:
         """The loss, and the share of the tokens that each expert got, (layers, experts) or None."""
-        training = network.training
-        network.eval()
-        try:
+        with _still(network):
             found = [self._judged(network, batch) for batch in self._batches]
-        finally:
-            network.train(training)
         count = sum(number for _, number, _ in found)
         loads = [load * (number / count) for _, number, load in found if load is not None]
         return math.fsum(nll for nll, _, _ in found) / count, np.sum(loads, axis=0) if loads else None
@@ -58,6 +53,23 @@ class Validation:
         nll = surprise(stream, network.head, targets, network.config.vocabulary_size).nll
         loads = [route.load().double().cpu().numpy() for route in routes]
         return float(nll), int((targets != NOTHING).sum()), np.stack(loads) if loads else None
+
+
+@contextmanager
+def _still(network: Decoder) -> Generator[None]:
+    """Without dropout and without gradients.
+
+    They are switched off at the weights: under `no_grad` a few tokens may be read by compiled code from the moment it
+    is ready, which rounds differently, and two runs would no longer be equal bit for bit.
+    """
+    training, recompute = network.training, network.recompute
+    network.eval().requires_grad_(False)
+    network.recompute = False
+    try:
+        yield
+    finally:
+        network.train(training).requires_grad_(True)
+        network.recompute = recompute
 
 
 def _together(rows: Sequence[Block]) -> Block:

@@ -144,12 +144,15 @@ class Decoder(nn.Module):
         return self.cap(self.output(self.norm(x)))
 
     @torch.no_grad()
-    def rebalance(self, routes: Sequence[Route]) -> None:
-        """Move the bias of every gate against its load in `routes`, once for each step of training."""
+    def rebalance(self, routes: Sequence[Route], factor: float = 1.0) -> None:
+        """Move the bias of every gate against its load in `routes`, once for each step of training.
+
+        `factor` is that of the learning rates: as they go down, so do the steps of the bias, and it comes to rest.
+        """
         for layer, mixture in self.mixtures.items():
             loads = [route.load() for route in routes if route.layer == layer]
             if loads:
-                mixture.router.rebalance(torch.stack(loads).mean(0))
+                mixture.router.rebalance(torch.stack(loads).mean(0), factor)
 
 
 def whole(tokens: Tensor, documents: Tensor | None) -> tuple[Tensor, Memory]:

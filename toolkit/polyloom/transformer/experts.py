@@ -69,9 +69,9 @@ class Gate(nn.Module):
         return Route(self.layer, scores, chosen, weights)
 
     @torch.no_grad()
-    def rebalance(self, load: Tensor) -> None:
+    def rebalance(self, load: Tensor, factor: float = 1.0) -> None:
         """Move the bias against the load, (E,): up for experts that got less than their share."""
-        self.bias += self.step * torch.sign(load.mean() - load)
+        self.bias += factor * self.step * torch.sign(load.mean() - load)
 
 
 @final

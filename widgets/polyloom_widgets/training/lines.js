@@ -5,7 +5,7 @@
  */
 import { attribute, make, makeSvg, write } from "../base/dom.js";
 import { whole } from "./figures.js";
-import { linearScale, path } from "./scale.js";
+import { lastStep, linearScale, path } from "./scale.js";
 
 /** @typedef {import("./figures.js").Figures} Figures */
 
@@ -38,7 +38,7 @@ function line(kind) {
     const scale = linearScale(points.map(([, value]) => value));
     attribute(element, "hidden", !scale);
     if (!scale || !width) return;
-    const end = Math.max(1, figures.status?.steps ?? figures.status?.step ?? 1);
+    const end = lastStep(figures.status);
     const placed = points.map(([step, value]) => /** @type {[number, number]} */ ([3 + (width - 8) * step / end, 4 + (LOW - 7) * (1 - scale.at(value))]));
     attribute(svg, "width", width);
     attribute(stroke, "d", path(placed));

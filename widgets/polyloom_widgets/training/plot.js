@@ -7,7 +7,7 @@
  */
 import { attribute, make, makeSvg, write } from "../base/dom.js";
 import { nats, whole } from "./figures.js";
-import { evenTicks, logScale, path } from "./scale.js";
+import { evenTicks, lastStep, logScale, path } from "./scale.js";
 
 /** @typedef {import("./figures.js").Figures} Figures */
 /** @typedef {import("./figures.js").Point} Point */
@@ -37,7 +37,7 @@ export function plot(life, redraw) {
   /** @type {number | null} */
   let chosen = null; // the index of a point
 
-  const end = () => Math.max(1, shown?.status?.steps ?? shown?.status?.step ?? 1);
+  const end = () => lastStep(shown?.status ?? null);
   const across = (/** @type {number} */ step) => LEFT + (width - LEFT - RIGHT) * step / end();
   const choose = (/** @type {number | null} */ index) => {
     const last = (shown?.points.length ?? 0) - 1;

@@ -49,6 +49,19 @@ export function evenTicks(low, high, most) {
   return Array.from({ length: Math.max(0, Math.floor(high / step + 1e-9) - first + 1) }, (_, i) => Number(((first + i) * step).toPrecision(6)));
 }
 
+/**
+ * Where the axis of the steps ends: at the last step of the training once a tenth of it is done, before that at a round
+ * figure, so that there is something to see.
+ * @param {{step: number, steps: number | null} | null} status
+ */
+export function lastStep(status) {
+  const step = Math.max(1, status?.step ?? 1);
+  const steps = status?.steps ?? step;
+  if (10 * step >= steps) return Math.max(step, steps);
+  const ten = 10 ** Math.floor(Math.log10(step));
+  return Math.min(steps, [1, 2, 5, 10].map((head) => head * ten).find((round) => round >= step) ?? steps);
+}
+
 /** The points of a line as an SVG path; where a figure is missing the line is broken. @param {[number, number][]} points */
 export function path(points) {
   let pen = false;

@@ -1,0 +1,213 @@
+"""A learned gate between models: at each place those speak loudest that have something to go by.
+
+    p(y | text) = Σ_k g_k(text) · p_k(y | text)
+
+The shares g depend on how sure each member is of its own guesses at this place (`gating`), so a mix of a network and of
+counts can listen to the counts in the middle of a phrase that they know, and to the network elsewhere; fixed weights
+must choose once.  No share is below a hundredth of an even one.  A `Gated` is a value: `fit_gate` gives another one
+that shares the members.
+
+Every member is asked for its whole distribution at each place, by which the gate judges it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from polyloom.association.gate import ENOUGH, Gate
+from polyloom.buffer import TokenBuffer
+from polyloom.compose.certificate import GateCertificate
+from polyloom.compose.composite import Composite, CompositeContinuation, check_member
+from polyloom.compose.gating import even, evidence, features, fitted, numbers, strips
+from polyloom.compose.linear import logged
+from polyloom.documents import Documents, Ids, encoded
+from polyloom.errors import InputError
+from polyloom.explanation import Explanation, Term, parts
+from polyloom.model import Arrays, Continuation, Floats, LanguageModel, Manifest, Prompt, Token, block_rows
+
+
+class Gated(Composite):
+    """Put a gate between named members: `Gated({"network": model, "counts": other}).fit_gate(held_out)`.
+
+    Without a `gate` all speak equally loudly; `certificate` is what `fit_gate` found, or None.  Raises InputError if
+    there is no member or the gate is for others, VocabularyMismatch if a member speaks another vocabulary.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, LanguageModel],
+        gate: Gate | None = None,
+        *,
+        certificate: GateCertificate | None = None,
+    ) -> None:
+        if not isinstance(members, Mapping) or not members:  # pyright: ignore[reportUnnecessaryIsInstance] - untyped
+            raise InputError(f'Expected members by name, such as {{"counts": model}}, got {members!r}.')
+        first, base = next(iter(members.items()))
+        for name, model in members.items():
+            if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+                raise InputError(f"Expected the name of a member as text, got {name!r}.")
+            check_member(f"Member {name!r}", model, base, repr(first))
+        self._members, self.vocabulary = dict(members), base.vocabulary
+        self.gate = _checked(even(len(self._members)) if gate is None else gate, len(self._members))
+        self.certificate = certificate
+
+    @property
+    def models(self) -> dict[str, LanguageModel]:
+        """The members by name."""
+        return dict(self._members)
+
+    def fit_gate(self, documents: Documents) -> "Gated":
+        """The same members under the gate that makes `documents` likeliest, and a `certificate` of how good it is.
+
+        Never worse on this text than the best fixed shares, as `Layered.fit_weights` finds them, but for the hundredth
+        that is always spread evenly.  Whether a gate is worth it is tried on a fifth of the text, chosen by its
+        content; on less than about a thousand tokens the shares stay fixed.  Fit on text that no member was trained on.
+        The whole vocabulary is read at each token, once.  Raises InputError for fewer than 200 tokens.
+        """
+        given = [ids for ids in encoded(documents, self.vocabulary) if len(ids)]
+        if sum(map(len, given)) < ENOUGH:
+            raise InputError(f"Fitting a gate needs {ENOUGH} tokens or more, got {sum(map(len, given))}.")
+        unknown = sum(int(np.count_nonzero(ids == self.vocabulary.unknown)) for ids in given)
+        gate, certificate = fitted(list(self._members.values()), given, unknown)
+        return Gated(self._members, gate, certificate=certificate)
+
+    def replay(self, tokens: Prompt, known: Mapping[int, Continuation]) -> "GatedContinuation":
+        """`begin(tokens)`, taking over the states of members that `known` (by `id` of the model) holds."""
+        ids = self.ids(tokens)
+        return GatedContinuation(self, ids, self.replayed(ids, known))
+
+    def log_probs(self, tokens: Prompt) -> Iterator[Floats]:
+        """Teacher-forced log-probabilities in blocks (n, V) of at most 64 MB; row t is given tokens before t."""
+        size, held = block_rows(self.vocabulary.size), list[Floats]()
+        for part, rows in strips(list(self._members.values()), self.ids(tokens)):
+            if sum(map(len, held)) + part.stop - part.start > size:
+                yield np.concatenate(held)
+                held.clear()
+            held.append(self.mixed(rows).rows)
+        if held:
+            yield np.concatenate(held)
+
+    def log_likelihood(self, tokens: Prompt) -> Floats:
+        """ln p(token_t | tokens before t), float64 of shape (T,); the gate reads the whole vocabulary."""
+        scores, known = evidence(list(self._members.values()), self.ids(tokens))
+        shares = self.gate.shares(known).T  # (K, T)
+        return logged((shares * np.exp(scores)).sum(0), list(zip(shares, scores, strict=True)))
+
+    def mixed(self, rows: Sequence[Floats]) -> "Mixed":
+        """What the gate makes of the members' log-probabilities, each float64 (n, V)."""
+        chances = [np.exp(row) for row in rows]
+        shares = self.gate.shares(features(rows, chances))  # (n, K)
+        total = np.zeros_like(chances[0])
+        for share, chance in zip(shares.T, chances, strict=True):
+            chance *= share[:, None]
+            total += chance
+        return Mixed(shares, logged(total, [(share[:, None], row) for share, row in zip(shares.T, rows, strict=True)]))
+
+    def manifest(self) -> tuple[Manifest, Arrays]:
+        """Names and gate."""
+        told = {"kind": "gated", "names": list(self._members), "fitted": self.gate.fitted}
+        return told, {"gate": self.gate.weights}
+
+    @classmethod
+    def from_state(cls, manifest: Manifest, arrays: Arrays, members: Sequence[LanguageModel]) -> "Gated":
+        """The model that `state` described, of members that were restored already; InputError if it is none."""
+        names: list[Any] = manifest["names"]
+        if len(set(names)) != len(members):
+            raise InputError(f"The mix names {len(set(names))} members and holds {len(members)}.")
+        gate = Gate.stored(arrays, (False, bool(manifest["fitted"])), numbers(len(members)), len(members))
+        return cls(dict(zip(names, members, strict=True)), gate)
+
+    def __repr__(self) -> str:
+        return f"<Gated {', '.join(self._members)}: {'a gate' if self.gate.fitted else 'fixed shares'}>"
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Shares float64 (n, K) of the members at n places, and the log-probabilities float64 (n, V) under them."""
+
+    shares: Floats
+    rows: Floats
+
+
+class GatedContinuation(CompositeContinuation):
+    """One state for each member, all at the same place; what the gate made of them is kept until the text goes on."""
+
+    model: Gated
+
+    def __init__(
+        self, model: Gated, tokens: Ids, members: Sequence[Continuation], buffer: TokenBuffer | None = None
+    ) -> None:
+        super().__init__(model, tokens, members, buffer)
+        self._known: tuple[list[Floats], Mixed] | None = None
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The share of each member here; they sum to 1."""
+        return dict(zip(self.model.models, self._heard()[1].shares[0].tolist(), strict=True))
+
+    def distribution(self) -> Floats:
+        """Log-probabilities of the next token, float64 of shape (V,), read-only."""
+        return self._heard()[1].rows[0]
+
+    def shares(self, token: Token, ago: int = 0) -> dict[str, float]:
+        """Who speaks for a token, by member: from what each gives it, without opening their accounts."""
+        if ago:
+            return self.back(ago).shares(token)
+        chosen, said = self.model.token_id(token), self._heard()[0]
+        voices = zip(self.weights.items(), said, strict=True)
+        return parts({name: share * float(np.exp(row[0, chosen])) for (name, share), row in voices})
+
+    def advance(self, token: Token) -> None:
+        """Append one token to the text, for every member."""
+        super().advance(token)
+        self._known = None
+
+    def extend(self, tokens: Prompt) -> Floats:
+        """Append tokens; float64 (n, V): the distribution after each of them.  Members may read them in one go."""
+        ids = self.model.ids(tokens)
+        if not len(ids):
+            return np.empty((0, self.model.vocabulary.size))
+        self._said(ids)
+        self._known = None
+        return self.model.mixed([member.extend(ids) for member in self.members]).rows
+
+    def _heard(self) -> tuple[list[Floats], Mixed]:
+        """What each member says comes next, each float64 (1, V), and what the gate makes of it."""
+        if self._known is None:
+            rows = [member.distribution()[None] for member in self.members]
+            mixed = self.model.mixed(rows)
+            mixed.rows.flags.writeable = False
+            self._known = rows, mixed
+        return self._known
+
+    def _at(self, length: int, members: Sequence[Continuation]) -> Self:
+        found = super()._at(length, members)
+        found._known = self._known if length == self._length else None
+        return found
+
+    def _explain(self, token: int) -> Explanation:
+        said, mixed = self._heard()
+        accounts = [member.explain(token) for member in self.members]
+        known = features(said, [np.exp(row) for row in said])[0, 1:].reshape(-1, 2).tolist()
+        voices = zip(self.weights.items(), known, accounts, strict=True)
+        terms = tuple(
+            Term(name, share * a.probability, f"{share:.3f} × {a.probability:.6f}; {_sureness(*numbers)}", a)
+            for (name, share), numbers, a in voices
+        )
+        total = float(np.exp(mixed.rows[0, token]))
+        return Explanation(self.model.vocabulary.pieces[token], accounts[0].context, "probability", terms, total)
+
+
+def _sureness(entropy: float, most: float) -> str:
+    return f"as unsure as among {np.exp(entropy):,.1f}, its best guess {np.exp(most):.3f}"
+
+
+def _checked(gate: object, members: int) -> Gate:
+    if not isinstance(gate, Gate):
+        raise InputError(f"Expected a gate, as fit_gate makes it, got {type(gate).__name__}.")
+    needed = numbers(members), members
+    if gate.weights.shape != needed:
+        raise InputError(f"The gate has shape {gate.weights.shape}; {members} members need one of shape {needed}.")
+    return gate
