@@ -74,7 +74,8 @@ def torch_loop(arrays: tuple[Numbers, ...], kind: str) -> tuple[Callable[[], Any
         out = torch.zeros_like(x)
         for expert in range(EXPERTS):
             at, place = torch.where(chosen == expert)
-            hidden = silu(linear(x[at], gate[expert])) * linear(x[at], up[expert])
+            given = x[at]
+            hidden = silu(linear(given, gate[expert])) * linear(given, up[expert])
             out.index_add_(0, at, linear(hidden, down[expert]) * weights[at, place, None])
         torch.set_num_threads(before)
         return out

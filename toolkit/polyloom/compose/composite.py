@@ -15,7 +15,7 @@ from polyloom.compose.reference import write_references
 from polyloom.documents import Ids
 from polyloom.errors import InputError, VocabularyMismatch
 from polyloom.files import write
-from polyloom.model import Arrays, Continuation, LanguageModel, Manifest, Prompt, Token
+from polyloom.model import Arrays, Continuation, LanguageModel, Manifest, Token
 from polyloom.whole import whole
 
 
@@ -30,14 +30,6 @@ class Composite(LanguageModel):
     @abstractmethod
     def manifest(self) -> tuple[Manifest, Arrays]:
         """What the composite itself is, without its members."""
-
-    @abstractmethod
-    def replay(self, tokens: Prompt, known: Mapping[int, Continuation]) -> "CompositeContinuation":
-        """`begin(tokens)`, taking over the states of members that `known` (by `id` of the model) holds."""
-
-    def begin(self, prompt: Prompt = ()) -> "CompositeContinuation":
-        """A place in a text: after `prompt`, a str or token ids."""
-        return self.replay(prompt, {})
 
     def replayed(self, ids: Ids, known: Mapping[int, Continuation]) -> list[Continuation]:
         """The states of all members after these tokens."""

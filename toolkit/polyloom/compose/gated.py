@@ -73,6 +73,10 @@ class Gated(Composite):
         gate, certificate = fitted(list(self._members.values()), given, unknown)
         return Gated(self._members, gate, certificate=certificate)
 
+    def begin(self, prompt: Prompt = ()) -> "GatedContinuation":
+        """A place in a text: after `prompt`, a str or token ids."""
+        return self.replay(prompt, {})
+
     def replay(self, tokens: Prompt, known: Mapping[int, Continuation]) -> "GatedContinuation":
         """`begin(tokens)`, taking over the states of members that `known` (by `id` of the model) holds."""
         ids = self.ids(tokens)

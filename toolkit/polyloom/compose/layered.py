@@ -150,6 +150,10 @@ class Layered(Composite):
         ids = self.ids(tokens)
         return np.stack([model.log_likelihood(ids) for model in self.models.values()])
 
+    def begin(self, prompt: Prompt = ()) -> "LayeredContinuation":
+        """A place in a text: after `prompt`, a str or token ids."""
+        return self.replay(prompt, {})
+
     def replay(self, tokens: Prompt, known: Mapping[int, Continuation]) -> "LayeredContinuation":
         """`begin(tokens)`, taking over the states of members that `known` (by `id` of the model) holds."""
         ids = self.ids(tokens)

@@ -2,7 +2,8 @@
 
 A Qwen3 of 33M random weights, saved by `transformers` and loaded by both, goes on greedily from the same prompt, one
 thread, in float32 and bfloat16; the better of a few runs counts, turn by turn.  Parity is the largest difference of
-any logit, over random tiny models of five families, all at once and token by token.
+any logit, over random tiny models of five families, all at once and token by token.  What an association model adds to
+a step of a transformer is the time of both mixed less that of the transformer alone, at as many words as Qwen3 has.
 """
 
 import importlib.util
@@ -16,15 +17,21 @@ from typing import Any
 import numpy as np
 import torch
 
+from polyloom.association.bench_measure import ready, running
+from polyloom.association.model import AssociationModel
 from polyloom.cli.rows import Row
+from polyloom.compose.layered import Layer, Layered
 from polyloom.generate.sampling import Sampling
 from polyloom.tokens.word import WordVocabulary
+from polyloom.transformer.config import TransformerConfig
 from polyloom.transformer.huggingface import read_folder
 from polyloom.transformer.model import TransformerModel
 
 PEER = "transformers"
 ABSENT = "transformers is not installed"
 PROMPT, NEW, RUNS = 16, 128, 3
+SURE = 20.0
+LARGE = 151_936  # words, as many as rows in Qwen3
 SHAPE: dict[str, Any] = {
     "vocab_size": 16_384, "hidden_size": 512, "intermediate_size": 1_408, "num_hidden_layers": 8,
     "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 64, "max_position_embeddings": 2_048,
@@ -67,6 +74,7 @@ def rows(shared: Path | None) -> Iterator[Row]:
         yield from _parity_rows()
         for dtype in ("float32", "bfloat16"):
             yield _generate_row(dtype)
+        yield _mixed_row()
     finally:
         torch.set_num_threads(threads)
 
@@ -101,6 +109,31 @@ def _parity_rows() -> Iterator[Row]:
             group="transformer", name=f"logits of {family} against transformers, cached and not, 40 tokens",
             value=apart, unit="largest difference", bar="value <= 0.0001",
         )  # fmt: skip
+
+
+def _mixed_row() -> Row:
+    words = WordVocabulary([f"w{n}" for n in range(LARGE)])
+    decoder = TransformerModel.build(TransformerConfig(LARGE, width=64, layers=2, begin=0), words).decoder
+    with torch.no_grad():
+        decoder.embedding.weight *= (
+            SURE  # of its best guesses, as trained models are
+        )
+    transformer = TransformerModel(decoder, words)
+    text = np.random.default_rng(0).zipf(1.3, 300_000) % LARGE
+    counts = AssociationModel.fit(np.array_split(text, 100), words)
+    mix = Layered(transformer, {"counts": Layer(counts)}, name="transformer")
+    ready(lambda: (mix.begin(text[:10]).top(10), transformer.begin(text[:10]).top(10)))
+    alone, both = transformer.begin(text[:10]), mix.begin(text[:10])
+    times: list[tuple[float, float]] = []
+    for token in text[10 : 10 + NEW].tolist():
+        times.append((float(running(alone, np.array([token]))[0]), float(running(both, np.array([token]))[0])))
+    added = np.median(np.array(times), 0)
+    sure = float(np.exp(transformer.begin(text[:10]).extend(text[10 : 10 + NEW])).max(-1).mean())
+    return Row(
+        group="transformer", name=f"what an association model adds to advance and top(10), {LARGE:,} words, median",
+        value=float(added[1] - added[0]) / 1000, unit="ms", bar="value <= 1",
+        reason=f"the transformer alone takes {added[0] / 1000:.2f} ms; its best guess has {sure:.0%} on average",
+    )  # fmt: skip
 
 
 def _generate_row(dtype: str) -> Row:
