@@ -14,7 +14,7 @@ from polyloom.compose import Certificate, GateCertificate, Gated, Layer, Layered
 from polyloom.errors import FileError, InputError, MissingPackage, PolyloomError, VocabularyError, VocabularyMismatch
 from polyloom.explanation import Explanation, Passage, Term
 from polyloom.files import verify
-from polyloom.generate import Generation, Sampling, Step
+from polyloom.generate import Generation, Sampling, Speculation, Step
 from polyloom.kinds import load
 from polyloom.model import Candidates, Continuation, LanguageModel
 from polyloom.tokens import (
@@ -59,6 +59,7 @@ __all__ = [
     "PositionModel",
     "Sampling",
     "SentencePieceVocabulary",
+    "Speculation",
     "Step",
     "Term",
     "TransformerConfig",
