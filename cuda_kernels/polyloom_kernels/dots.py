@@ -103,7 +103,7 @@ def fused(builder, lanes, left, right, total):
 
 
 def summed(builder, sums):
-    """One number for each list of vectors, ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)) of its lanes: four lists at a time."""
+    """One number for each list of vectors, ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)) of its lanes; four at a time."""
     totals, found = [added(builder, parts) for parts in sums], []
     for at in range(0, len(totals), 4):
         four = totals[at : at + 4]

@@ -76,8 +76,13 @@ def read(path: str | os.PathLike[str]) -> tuple[Manifest, Arrays]:
 def verify(path: str | os.PathLike[str]) -> None:
     """Read a whole file, and all that it refers to, and compare every array with its digest.
 
-    Raises FileError naming the first that was changed, or that is missing.
+    Raises FileError naming the first that was changed, or that is missing, and for the folder of a transformer, whose
+    layout has no digests.
     """
+    if Path(path).is_dir():
+        raise FileError(
+            f"{path} is a folder, whose files carry no digests. Save the model in a mix instead."
+        )
     _verify(Path(path), (), set())
 
 

@@ -48,6 +48,10 @@ class Machine:
         check(self.shape, self.weights)
         object.__setattr__(self, "_plan", _Plan(self.shape, self.weights))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy has arrays of its own, so no address goes with it."""
+        return Machine, (self.shape, self.weights, self.backend)
+
     @cached_property
     def nbytes(self) -> int:
         """The bytes of weights that are read for one token."""

@@ -1,4 +1,4 @@
-"""What the sums of one place say, compiled: the likeliest tokens, all above a bound, or every one.
+"""What the sums of one place say, compiled: the likeliest tokens, all above a bound, every one, or how widely spread.
 
     p(y) = sums[y] + Σ_k below[k] · unigrams[y, k]
 
@@ -63,23 +63,28 @@ def collect(sums, touched, used, below, unigrams, ceiling, ranked, least, found,
     for n in range(used):
         token = U(touched[U(n)])
         if sums[token] + most * ceiling[token] >= least:
-            value = sums[token] + under(below, unigrams, token)
-            if value >= least:
-                if count == len(found):
-                    return -1
-                found[count], values[count] = token, value
-                count += 1
+            count = noted(np.int64(token), sums[token] + under(below, unigrams, token), least, found, values, count)
     for depth in range(len(unigrams)):
         if reach(below, unigrams, ranked, depth) < least:
             break
         for k in range(len(below)):
             token = ranked[k, depth]
             if sums[token] == 0.0:
-                if count == len(found):
-                    return -1
-                found[count], values[count] = token, under(below, unigrams, token)
-                count += 1
+                count = noted(token, under(below, unigrams, token), least, found, values, count)
+        if count < 0:
+            break
     return count
+
+
+@njit(nogil=True, cache=True)
+def noted(token, value, least, found, values, count):
+    """Put a token into the list if its value is large enough; how many it holds then, or −1 if it was full."""
+    if value < least or count < 0:
+        return count
+    if count == len(found):
+        return -1
+    found[count], values[count] = token, value
+    return count + 1
 
 
 @njit(nogil=True, cache=True)
@@ -119,3 +124,25 @@ def whole(sums, touched, used, below, unigrams, dense):
     for token in range(len(dense)):
         dense[token] = sums[token] + under(below, unigrams, token)
     clear(sums, touched, used)
+
+
+@njit(nogil=True, cache=True)
+def entropy(sums, touched, used, below, unigrams, plain):
+    """−Σ p ln p over every token, under one voice; `plain` is Σ u ln u over its unigrams, which sum to 1.
+
+    As if no token had a sum, −Σ (below · u) ln (below · u), and what those that have one change.  A sum is zero once it
+    is counted: the list may name a token twice.
+    """
+    total = spoken(below[0]) + below[0] * plain
+    for n in range(used):
+        token = U(touched[U(n)])
+        faint = below[0] * unigrams[token, 0]
+        total += spoken(sums[token] + faint) - spoken(faint)
+        sums[token] = 0.0
+    return -total
+
+
+@njit(nogil=True, cache=True)
+def spoken(chance):
+    """p ln p."""
+    return chance * np.log(chance) if chance > 0 else 0.0

@@ -21,6 +21,8 @@ PLACE = Compiled("polyloom_kernels.mixture.place")
 PART, ONE = 3e-6, 1e-3  # seconds that the reference takes, about: for a token of a text and a table; for one place
 MOST = 64  # candidates that are kept in order one by one; for more the whole distribution is sorted
 MANY = 4096  # tokens above a bound that are listed; for more the whole distribution is read
+TINY = 5e-324  # the smallest float: what is 0 has a logarithm then, and adds nothing
+ALONE = np.ones(1)
 SILENT = Memory(orders=(1,))  # what a voice without history hands to compiled code, which does not read it
 
 
@@ -128,6 +130,12 @@ class Panel:
         return np.stack([np.argsort(-voice.store.unigram, kind="stable") for voice in self.voices])
 
     @cached_property
+    def plain(self) -> float:
+        """Σ u ln u over the unigrams of the first voice."""
+        unigram = self.unigrams[:, 0]
+        return float((unigram * np.log(np.maximum(unigram, TINY))).sum())
+
+    @cached_property
     def _records(self) -> tuple[Integers, Floats]:
         return np.stack([voice.record for voice in self.voices]), np.array([voice.floor for voice in self.voices])
 
@@ -180,6 +188,20 @@ class Panel:
         if count < 0:
             return None
         return np.concatenate([wanted, found[:count]]), np.concatenate([heard, chances[:count]])
+
+    def confidence(self, tokens: Integers, seen: Integers, backend: Backend = "auto") -> Floats | None:
+        """Entropy and largest log-probability after `tokens`, float64 (2,), of a panel of one voice.
+
+        Most rows of the vocabulary are not read.  None where they must be.
+        """
+        if len(self.voices) > 1:
+            raise ValueError(f"Expected a panel of one voice, got {len(self.voices)}.")
+        compiled = self._chosen(backend)
+        if compiled is None:
+            return None
+        found, leading = np.empty(2), (self.unigrams, self.ceiling, self.ranked, np.empty(1, np.int64), np.ones(1))
+        self._asked(compiled.confidence, tokens, seen, ALONE, *leading, self.plain, found)
+        return found
 
     def _chosen(self, backend: Backend) -> ModuleType | None:
         """Compiled code is worth its while only if questions keep coming."""

@@ -11,7 +11,7 @@ from numba import carray, njit, types  # pyright: ignore[reportPrivateImportUsag
 
 from polyloom_kernels.intrinsics import pointer, prefetch
 from polyloom_kernels.mixture.cpu import U, measure, scatter, walk
-from polyloom_kernels.mixture.likeliest import clear, collect, lead, under, whole
+from polyloom_kernels.mixture.likeliest import clear, collect, entropy, lead, under, whole
 from polyloom_kernels.mixture.store import COLUMNS, NEXT, TAKEN
 
 
@@ -261,6 +261,18 @@ def above(
 
 
 @njit(nogil=True, cache=True)
+def confidence(
+    voices, floors, seen, weights, tokens, mark, matches, lengths, sums, touched, below,
+    unigrams, ceiling, ranked, best, values, plain, found,
+):  # fmt: skip
+    """Entropy and largest log-probability of one voice, into found (2,)."""
+    used = ask(voices, floors, seen, weights, tokens, mark, matches, lengths, sums, touched, below)
+    lead(sums, touched, used, below, unigrams, ceiling, ranked, best, values)
+    found[0], found[1] = entropy(sums, touched, used, below, unigrams, plain), np.log(values[0])
+    clear(sums, touched, used)
+
+
+@njit(nogil=True, cache=True)
 def spread(
     voices, floors, seen, weights, tokens, mark, matches, lengths, sums, touched, below,
     unigrams, dense,
@@ -278,5 +290,6 @@ LEADING = (GRID, REALS, types.int64[:, ::1], INTS, REALS)  # unigrams … values
 KERNELS = (
     (top, (*PLACE, *SCRATCH, *LEADING)),
     (above, (*PLACE, *SCRATCH, *LEADING, types.float64, types.float64, READ, REALS, INTS, REALS)),
+    (confidence, (*PLACE, *SCRATCH, *LEADING, types.float64, REALS)),
     (spread, (*PLACE, *SCRATCH, GRID, REALS)),
 )

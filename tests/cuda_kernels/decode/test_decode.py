@@ -1,5 +1,6 @@
 """`decode`: the reference is what a definition without a cache says, compiled code is the reference."""
 
+import pickle
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -7,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_kernels.decode.models import KINDS, defined, random_model, turns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polyloom_kernels.decode as face
+from cuda_kernels.decode.models import KINDS, defined, random_model, turns
 from polyloom_kernels.decode import Cache, Machine, Matrix, Shape, Weights, cpu, operation, prepare, reference
 
 SMALL = Shape(vocabulary=40, heads=4, kv_heads=2, head_size=6, windows=(0, 3), soft_cap=4.0)
@@ -115,6 +116,16 @@ def test_weights_are_read_where_they_lie(tmp_path: Path, kind: str) -> None:
     )
     there = weights._replace(embedding=mapped("embedding", weights.embedding), layers=layers)
     np.testing.assert_array_equal(said(prepare(SMALL, there, "cpu"), [1, 2, 3], turns(3, 6)), expected)
+
+
+def test_a_copy_reads_its_own_weights() -> None:
+    machine = prepare(SMALL, random_model(SMALL, 10, 7, 2), "cpu")
+    expected = machine.step(1, 0, machine.cache(1))
+    copied: Machine = pickle.loads(pickle.dumps(machine))
+    for matrix in machine.weights.matrices():
+        matrix.weight[:] = 0
+    np.testing.assert_array_equal(copied.step(1, 0, copied.cache(1)), expected)
+    assert not np.array_equal(machine.step(1, 0, machine.cache(1)), expected)
 
 
 def test_the_bytes_of_a_token() -> None:

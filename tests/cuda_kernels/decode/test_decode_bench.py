@@ -1,6 +1,7 @@
 """The benchmark of `decode` measures what it says."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -29,6 +30,12 @@ def test_every_row_has_a_figure_and_its_limit() -> None:
     assert "bfloat16" in found[2].name
 
 
+def test_a_token_reads_the_keys_and_values_before_it() -> None:
+    machine = prepare(bench.SHAPE, bench.model("float32"), "cpu")
+    each = [sum(part[:, :, : at + 1].nbytes for part in machine.cache(5)) for at in range(5)]
+    assert bench.cached() == np.mean(each)
+
+
 @pytest.mark.parametrize("kind", bench.KINDS)
 def test_the_model_says_something(kind: str) -> None:
     weights = bench.model(kind)
@@ -36,7 +43,7 @@ def test_the_model_says_something(kind: str) -> None:
     matrices = list(weights.matrices())[:-1]
     assert machine.nbytes == sum(matrix.weight.nbytes for matrix in matrices)
     ends = sorted((each.weight.ctypes.data, each.weight.ctypes.data + each.weight.nbytes) for each in matrices)
-    assert all(one[1] == other[0] for one, other in zip(ends, ends[1:], strict=False))
+    assert all(one[1] == other[0] for one, other in pairwise(ends))
     assert np.ptp(machine.step(7, 0, machine.cache(1))) > 0.1
 
 

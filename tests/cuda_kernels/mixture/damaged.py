@@ -53,6 +53,7 @@ def ask(dice: np.random.Generator, some: Drawn, store: Store) -> None:
         panel.dense(text, look, np.ones(2), backend="cpu")
         panel.top(text, look, np.ones(2), k, backend="cpu")
         panel.above(text, look, np.ones(2), k, (0.1, dice.random()), text, backend="cpu")
+    Panel(panel.voices[:1]).confidence(text, look[:1], backend="cpu")
     found = panel.dense(text, look, np.array([0.0, 1.0]), backend="cpu")
     np.testing.assert_array_equal(found, Panel([sound]).dense(text, look[1:], np.ones(1), backend="cpu"))
 

@@ -203,6 +203,28 @@ def test_all_above_a_bound_are_listed(asked: Question, k: int, least: float, par
     assert all(not part.any() for part in leftovers(asked.panel))
 
 
+@ENOUGH
+@given(st.builds(question, seeds, st.lists(voice, min_size=1, max_size=1), st.integers(1, 9), st.integers(0, 30)))
+def test_confidence_is_that_of_the_whole(asked: Question) -> None:
+    text, seen, _ = asked.asked
+    dense = asked.panel.dense(text, seen, np.ones(1), backend="cpu")
+    found = asked.panel.confidence(text, seen, backend="cpu")
+    assert found is not None
+    np.testing.assert_allclose(found, [-(dense * np.log(dense)).sum(), np.log(dense.max())], rtol=1e-9, atol=1e-12)
+    assert all(not part.any() for part in leftovers(asked.panel))
+    assert asked.panel.confidence(text, seen, backend="reference") is None
+
+
+def test_confidence_among_many_and_of_one_voice_only() -> None:
+    asked = question(1, [(3, ((1,), (1, 3)), MEMORIES[1], 1.0)], 2**16, 200, children=40, width=3 * LONG_ROW)
+    dense = asked.dense("cpu")
+    found = asked.panel.confidence(*asked.asked[:2], backend="cpu")
+    np.testing.assert_allclose(found, [-(dense * np.log(dense)).sum(), np.log(dense.max())], rtol=1e-12)
+    two = question(4, [(2, (), None, 1.0), (2, (), None, 0.5)], 9, 9)
+    with pytest.raises(ValueError, match="panel of one voice, got 2"):
+        two.panel.confidence(*two.asked[:2])
+
+
 def test_of_too_many_above_a_bound_the_whole_must_be_read() -> None:
     asked, wanted = question(0, [(2, (), None, 1.0)], 2 * operation.MANY, 5), np.arange(3)
     assert asked.panel.above(*asked.asked, 3, (0.0, 0.0), wanted, backend="cpu") is None
@@ -285,6 +307,7 @@ def test_calls_compile_nothing_that_is_not_listed() -> None:
             assert asked.panel.dense(tokens, seen, weights, backend="cpu").size == size
             assert asked.panel.top(tokens, seen, weights, 3, backend="cpu") is not None
             assert asked.panel.above(tokens, seen, weights, 3, (0.1, 0.5), tokens[:2], backend="cpu") is not None
+            assert Panel(asked.panel.voices[:1]).confidence(tokens, seen[:1], backend="cpu") is not None
         one, targets = asked.some[0], np.arange(4)
         for seen in (
             looks(np.random.default_rng(0), one, 4),

@@ -25,7 +25,6 @@ def drawn(members: int, seed: int = 1) -> Gate:
 
 
 MAKES: dict[str, Callable[[], LanguageModel]] = {
-    "counts and counts": lambda: Gated({"a": COUNTS, "b": OTHERS}, drawn(2)),
     "a network and counts": lambda: Gated({"network": NETWORK, "counts": COUNTS, "b": OTHERS}, drawn(3)),
     "in a mix, and the reverse": lambda: Layered(
         Gated({"mix": Layered(NETWORK, {"counts": Layer(COUNTS, 0.5)}), "b": OTHERS}, drawn(2)),

@@ -43,7 +43,8 @@ def test_they_come_back(
     polyloom.verify(path)
     again = polyloom.load(path)
     assert again.digest == mix.digest
-    np.testing.assert_array_equal(distribution(again.begin("a b c")), distribution(mix.begin("a b c")))
+    # Where weights lie in memory decides in which order a processor adds.
+    np.testing.assert_allclose(distribution(again.begin("a b c")), distribution(mix.begin("a b c")), atol=1e-12)
 
 
 def test_a_gate_hears_them(network: polyloom.LanguageModel, counts: AssociationModel) -> None:

@@ -80,6 +80,8 @@ def test_layers_and_positions_choose() -> None:
         ({"layers": [3]}, "no layer 3: they are 0 … 2"),
         ({"positions": [12]}, "no position 12: they are 0 … 11"),
         ({"layers": []}, "at least one layer"),
+        ({"layers": [0.7]}, "layer must be a whole number"),
+        ({"layers": [True]}, "layer must be a whole number"),
     ],
 )
 def test_what_is_not_there_is_refused(asked: dict[str, list[int]], said: str) -> None:

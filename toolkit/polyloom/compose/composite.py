@@ -88,6 +88,10 @@ class CompositeContinuation(Continuation):
         kept = self._length - whole("n", n, 0, self._length)
         return self._at(kept, [member.back(n) for member in self.members])
 
+    def summed(self) -> list[tuple[float, Continuation]] | None:
+        """Places and factors, none of them 0, such that p is here the sum of what they give; None if it is none."""
+        return None
+
     def states(self) -> Iterator[Continuation]:
         """The composite's own state, then those of the members."""
         yield self

@@ -7,25 +7,26 @@ counts can listen to the counts in the middle of a phrase that they know, and to
 must choose once.  No share is below a hundredth of an even one.  A `Gated` is a value: `fit_gate` gives another one
 that shares the members.
 
-Every member is asked for its whole distribution at each place, by which the gate judges it.
+The gate goes by each member's whole distribution; only association models know what it asks without reading theirs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from polyloom.association.gate import ENOUGH, Gate
 from polyloom.buffer import TokenBuffer
+from polyloom.compose import linear
 from polyloom.compose.certificate import GateCertificate
 from polyloom.compose.composite import Composite, CompositeContinuation, check_member
-from polyloom.compose.gating import even, evidence, features, fitted, numbers, strips
-from polyloom.compose.linear import logged
+from polyloom.compose.confidence import at_place, of_rows
+from polyloom.compose.gating import even, evidence, features, fitted, numbers
+from polyloom.compose.linear import mixed
 from polyloom.documents import Documents, Ids, encoded
 from polyloom.errors import InputError
 from polyloom.explanation import Explanation, Term, parts
-from polyloom.model import Arrays, Continuation, Floats, LanguageModel, Manifest, Prompt, Token, block_rows
+from polyloom.model import Arrays, Candidates, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
 
 
 class Gated(Composite):
@@ -84,30 +85,19 @@ class Gated(Composite):
 
     def log_probs(self, tokens: Prompt) -> Iterator[Floats]:
         """Teacher-forced log-probabilities in blocks (n, V) of at most 64 MB; row t is given tokens before t."""
-        size, held = block_rows(self.vocabulary.size), list[Floats]()
-        for part, rows in strips(list(self._members.values()), self.ids(tokens)):
-            if sum(map(len, held)) + part.stop - part.start > size:
-                yield np.concatenate(held)
-                held.clear()
-            held.append(self.mixed(rows).rows)
-        if held:
-            yield np.concatenate(held)
+        ids = self.ids(tokens)
+        for blocks in zip(*(model.log_probs(ids) for model in self._members.values()), strict=True):
+            yield self.mixed(blocks)
 
     def log_likelihood(self, tokens: Prompt) -> Floats:
-        """ln p(token_t | tokens before t), float64 of shape (T,); the gate reads the whole vocabulary."""
+        """ln p(token_t | tokens before t), float64 of shape (T,)."""
         scores, known = evidence(list(self._members.values()), self.ids(tokens))
-        shares = self.gate.shares(known).T  # (K, T)
-        return logged((shares * np.exp(scores)).sum(0), list(zip(shares, scores, strict=True)))
+        return mixed(list(zip(self.gate.shares(known).T, scores, strict=True)))
 
-    def mixed(self, rows: Sequence[Floats]) -> "Mixed":
-        """What the gate makes of the members' log-probabilities, each float64 (n, V)."""
-        chances = [np.exp(row) for row in rows]
-        shares = self.gate.shares(features(rows, chances))  # (n, K)
-        total = np.zeros_like(chances[0])
-        for share, chance in zip(shares.T, chances, strict=True):
-            chance *= share[:, None]
-            total += chance
-        return Mixed(shares, logged(total, [(share[:, None], row) for share, row in zip(shares.T, rows, strict=True)]))
+    def mixed(self, rows: Sequence[Floats]) -> Floats:
+        """The log-probabilities, float64 (n, V), of those of the members at n places."""
+        shares = self.gate.shares(features([of_rows(row) for row in rows]))  # (n, K)
+        return mixed(list(zip(shares.T[:, :, None], rows, strict=True)))
 
     def manifest(self) -> tuple[Manifest, Arrays]:
         """Names and gate."""
@@ -127,16 +117,8 @@ class Gated(Composite):
         return f"<Gated {', '.join(self._members)}: {'a gate' if self.gate.fitted else 'fixed shares'}>"
 
 
-@dataclass(frozen=True)
-class Mixed:
-    """Shares float64 (n, K) of the members at n places, and the log-probabilities float64 (n, V) under them."""
-
-    shares: Floats
-    rows: Floats
-
-
 class GatedContinuation(CompositeContinuation):
-    """One state for each member, all at the same place; what the gate made of them is kept until the text goes on."""
+    """One state for each member, all at the same place; what the gate says is kept until the text goes on."""
 
     model: Gated
 
@@ -144,24 +126,28 @@ class GatedContinuation(CompositeContinuation):
         self, model: Gated, tokens: Ids, members: Sequence[Continuation], buffer: TokenBuffer | None = None
     ) -> None:
         super().__init__(model, tokens, members, buffer)
-        self._known: tuple[list[Floats], Mixed] | None = None
+        self._known: tuple[Floats, Floats] | None = None  # φ (1, 1 + 2 K) and shares (K,)
 
     @property
     def weights(self) -> dict[str, float]:
         """The share of each member here; they sum to 1."""
-        return dict(zip(self.model.models, self._heard()[1].shares[0].tolist(), strict=True))
+        return dict(zip(self.model.models, self._gate()[1].tolist(), strict=True))
 
     def distribution(self) -> Floats:
-        """Log-probabilities of the next token, float64 of shape (V,), read-only."""
-        return self._heard()[1].rows[0]
+        """Log-probabilities of the next token, float64 of shape (V,)."""
+        return linear.distribution(self._voices())
+
+    def top(self, k: int = 10) -> Candidates:
+        """The k likeliest next tokens, fewer if the vocabulary is smaller."""
+        return linear.top(self._voices(), k)
 
     def shares(self, token: Token, ago: int = 0) -> dict[str, float]:
         """Who speaks for a token, by member: from what each gives it, without opening their accounts."""
         if ago:
             return self.back(ago).shares(token)
-        chosen, said = self.model.token_id(token), self._heard()[0]
-        voices = zip(self.weights.items(), said, strict=True)
-        return parts({name: share * float(np.exp(row[0, chosen])) for (name, share), row in voices})
+        chosen = self.model.token_id(token)
+        voices = zip(self.weights.items(), self.members, strict=True)
+        return parts({name: share * float(np.exp(m.distribution()[chosen])) for (name, share), m in voices})
 
     def advance(self, token: Token) -> None:
         """Append one token to the text, for every member."""
@@ -175,15 +161,20 @@ class GatedContinuation(CompositeContinuation):
             return np.empty((0, self.model.vocabulary.size))
         self._said(ids)
         self._known = None
-        return self.model.mixed([member.extend(ids) for member in self.members]).rows
+        return self.model.mixed([member.extend(ids) for member in self.members])
 
-    def _heard(self) -> tuple[list[Floats], Mixed]:
-        """What each member says comes next, each float64 (1, V), and what the gate makes of it."""
+    def summed(self) -> linear.Voices[Continuation]:
+        """The members at their shares."""
+        return linear.opened(self._voices())
+
+    def _voices(self) -> linear.Voices[Continuation]:
+        return list(zip(self._gate()[1].tolist(), self.members, strict=True))
+
+    def _gate(self) -> tuple[Floats, Floats]:
+        """What the gate goes by here, and the shares that it gives."""
         if self._known is None:
-            rows = [member.distribution()[None] for member in self.members]
-            mixed = self.model.mixed(rows)
-            mixed.rows.flags.writeable = False
-            self._known = rows, mixed
+            known = features([at_place(member)[None] for member in self.members])
+            self._known = known, self.model.gate.shares(known)[0]
         return self._known
 
     def _at(self, length: int, members: Sequence[Continuation]) -> Self:
@@ -192,15 +183,14 @@ class GatedContinuation(CompositeContinuation):
         return found
 
     def _explain(self, token: int) -> Explanation:
-        said, mixed = self._heard()
         accounts = [member.explain(token) for member in self.members]
-        known = features(said, [np.exp(row) for row in said])[0, 1:].reshape(-1, 2).tolist()
-        voices = zip(self.weights.items(), known, accounts, strict=True)
+        confidences = self._gate()[0][0, 1:].reshape(-1, 2).tolist()
+        voices = zip(self.weights.items(), confidences, accounts, strict=True)
         terms = tuple(
-            Term(name, share * a.probability, f"{share:.3f} × {a.probability:.6f}; {_sureness(*numbers)}", a)
-            for (name, share), numbers, a in voices
+            Term(name, share * a.probability, f"{share:.3f} × {a.probability:.6f}; {_sureness(*confidence)}", a)
+            for (name, share), confidence, a in voices
         )
-        total = float(np.exp(mixed.rows[0, token]))
+        total = float(np.exp(self.distribution()[token]))
         return Explanation(self.model.vocabulary.pieces[token], accounts[0].context, "probability", terms, total)
 
 

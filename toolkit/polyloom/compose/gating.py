@@ -2,16 +2,12 @@
 
     shares = (1 − floor) · softmax(φ · weights) + floor / K
 
-φ is 1 and, of each of the K members, two numbers that any model's own distribution gives: its entropy in nats (how
-widely it spreads its guesses) and the logarithm of its largest probability (how much it makes of the best one).  They
-say who knows something *here*, and never which words it is about.  Gate and fit are those of association models
-(`polyloom.association.gate`), with members for components.
-
-Members give whole rows of log-probabilities, (n, V).  They are read in strips that stay in the processor's cache.
+φ is 1 and, of each of the K members, how sure it is of its own guesses here: the two numbers of `confidence`.  Gate and
+fit are those of association models (`polyloom.association.gate`), with members for components.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,13 +15,13 @@ from numpy.typing import NDArray
 
 from polyloom.association.gate import ENOUGH, FLOOR, Gate
 from polyloom.compose.certificate import GateCertificate
+from polyloom.compose.confidence import along
 from polyloom.documents import Ids
 from polyloom.em import mixture_weights
 from polyloom.errors import InputError
 from polyloom.model import Floats, LanguageModel
 
-STRIP = 2**18  # bytes of rows that are read together
-PIECE, TESTED = 64, 51  # tokens that are kept aside together or not at all; how many pieces are, of 256
+PIECE, ASIDE = 64, 51  # tokens that are kept aside together or not at all; how many pieces are, of 256
 STEADY = 1e-6  # what varies by less is the same everywhere
 FAINT = 1e-300  # beside the likeliest member: as good as nothing, and it has a logarithm
 
@@ -35,42 +31,20 @@ def numbers(members: int) -> int:
     return 1 + 2 * members
 
 
-def features(rows: Sequence[Floats], chances: Sequence[Floats]) -> Floats:
-    """φ at each place, float64 (n, 1 + 2 K), of each member's log-probabilities (n, V) and their exponentials."""
-    found = np.ones((len(rows[0]), numbers(len(rows))))
-    for n, (row, chance) in enumerate(zip(rows, chances, strict=True)):
-        with np.errstate(invalid="ignore"):
-            parts = chance * row
-        if np.isneginf(row.min()):
-            np.nan_to_num(parts, copy=False, nan=0.0)  # 0 · ln 0, of what is impossible
-        found[:, 1 + 2 * n], found[:, 2 + 2 * n] = -parts.sum(-1), row.max(-1)
-    return found
-
-
-def strips(models: Sequence[LanguageModel], ids: Ids) -> Iterator[tuple[slice, list[Floats]]]:
-    """The rows of all members for a few tokens, and which tokens these are."""
-    start = 0
-    for blocks in zip(*(model.log_probs(ids) for model in models), strict=True):
-        size, step = len(blocks[0]), max(1, STRIP // (8 * blocks[0].shape[1]))
-        for first in range(0, size, step):
-            last = min(first + step, size)
-            yield slice(start + first, start + last), [block[first:last] for block in blocks]
-        start += size
-
-
-def evidence(models: Sequence[LanguageModel], ids: Ids) -> tuple[Floats, Floats]:
-    """ln p of each token under each member, float64 (K, T), and φ at its place, float64 (T, 1 + 2 K)."""
-    scores, known = np.empty((len(models), len(ids))), np.empty((len(ids), numbers(len(models))))
-    for part, rows in strips(models, ids):
-        targets = ids[part]
-        scores[:, part] = [row[np.arange(len(targets)), targets] for row in rows]
-        known[part] = features(rows, [np.exp(row) for row in rows])
-    return scores, known
+def features(confidences: Sequence[Floats]) -> Floats:
+    """φ at each place, float64 (n, 1 + 2 K), of the members' confidence, each (n, 2)."""
+    return np.concatenate([np.ones((len(confidences[0]), 1)), *confidences], axis=1)
 
 
 def even(members: int) -> Gate:
     """The gate under which all members speak equally loudly everywhere."""
     return Gate.constant(numbers(members), np.full(members, 1 / members))
+
+
+def evidence(models: Sequence[LanguageModel], ids: Ids) -> tuple[Floats, Floats]:
+    """ln p of each token under each member, float64 (K, T), and φ at its place, float64 (T, 1 + 2 K)."""
+    scores, confidences = zip(*(along(model, ids) for model in models), strict=True)
+    return np.stack(scores), features(confidences)
 
 
 def fitted(models: Sequence[LanguageModel], documents: Sequence[Ids], unknown: int) -> tuple[Gate, GateCertificate]:
@@ -104,7 +78,7 @@ def fitted(models: Sequence[LanguageModel], documents: Sequence[Ids], unknown: i
 def _aside(ids: Ids) -> NDArray[np.bool_]:
     """Which tokens a trial is judged by, by the content of the piece in which they stand."""
     pieces = [ids[start : start + PIECE] for start in range(0, len(ids), PIECE)]
-    chosen = [hashlib.sha256(piece.tobytes()).digest()[0] < TESTED for piece in pieces]
+    chosen = [hashlib.sha256(piece.tobytes()).digest()[0] < ASIDE for piece in pieces]
     return np.repeat(np.array(chosen, np.bool_), [len(piece) for piece in pieces])
 
 

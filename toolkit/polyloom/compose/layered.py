@@ -215,11 +215,11 @@ class LayeredContinuation(CompositeContinuation):
 
     def distribution(self) -> Floats:
         """Log-probabilities of the next token, float64 of shape (V,)."""
-        return self.model.pooling.distribution(self._opened())
+        return self.model.pooling.distribution(self._voices())
 
     def top(self, k: int = 10) -> Candidates:
         """The k likeliest next tokens, fewer if the vocabulary is smaller."""
-        return self.model.pooling.top(self._opened(), k)
+        return self.model.pooling.top(self._voices(), k)
 
     def shares(self, token: Token, ago: int = 0) -> dict[str, float]:
         """Who speaks for a token, by layer: from what each gives it, without opening their accounts."""
@@ -248,6 +248,10 @@ class LayeredContinuation(CompositeContinuation):
         self._lately = voices if len(ids) <= RECALLED else []
         return self.model.pooling.mixed(voices)
 
+    def summed(self) -> Voices[Continuation] | None:
+        """The layers at their factors, in a pool that adds."""
+        return self.model.pooling.summed(self._voices())
+
     def _explain(self, token: int) -> Explanation:
         model, accounts = self.model, [member.explain(token) for member in self.members]
         layers = list(zip(model.layers, model.factors.tolist(), accounts, strict=True))
@@ -256,17 +260,6 @@ class LayeredContinuation(CompositeContinuation):
 
     def _voices(self) -> Voices[Continuation]:
         return sounding(self.model.factors, self.members)
-
-    def _opened(self) -> Voices[Continuation]:
-        """The same, with the layers of a layer in its place where that makes no difference."""
-        found: Voices[Continuation] = []
-        for factor, member in self._voices():
-            pooling = self.model.pooling
-            if isinstance(member, LayeredContinuation) and pooling.nests and member.model.pooling is pooling:
-                found += [(factor * inner, place) for inner, place in member._opened()]
-            else:
-                found.append((factor, member))
-        return found
 
 
 def _check(name: object, layer: object, base: LanguageModel) -> None:

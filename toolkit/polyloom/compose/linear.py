@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from polyloom.association import together
+from polyloom.compose.composite import CompositeContinuation
 from polyloom.model import Candidates, Continuation, Floats, best
 from polyloom.whole import whole
 
@@ -25,19 +26,23 @@ ROUNDED = 1 - 1e-9  # of a bound: more than rounding can add to a sum
 SPARSE = 8  # if more than this part of all tokens are candidates, the whole row is read
 
 
-def mixed(voices: Voices[Floats]) -> Floats:
+def opened(voices: Voices[Continuation]) -> Voices[Continuation]:
+    """The same mix with members in the place of a composite that is a linear mix itself: a mean of means is a mean."""
+    found: Voices[Continuation] = []
+    for factor, place in voices:
+        inner = place.summed() if isinstance(place, CompositeContinuation) else None
+        found += [(factor, place)] if inner is None else [(factor * share, member) for share, member in inner]
+    return found
+
+
+def mixed(voices: Sequence[tuple[float | Floats, Floats]]) -> Floats:
     """ln Σ_k v_k p_k of log-probabilities (…, V), element by element: of one token as well as of all."""
     total = np.zeros_like(voices[0][1])
     for share, row in voices:
         total += share * np.exp(row)
-    return logged(total, voices)
-
-
-def logged(total: Floats, voices: Sequence[tuple[float | Floats, Floats]]) -> Floats:
-    """The logarithm of a sum Σ_k v_k p_k; where that is too small for a float, the logarithm of which is not."""
     with np.errstate(divide="ignore"):
         found = np.log(total)
-    lost = total == 0
+    lost = total == 0  # too small for a float, though its logarithm is not
     if lost.any():
         found[lost] = np.logaddexp.reduce([(np.log(share) + row)[lost] for share, row in voices])
     return found
@@ -50,6 +55,7 @@ def distributions(voices: Voices[Continuation]) -> Voices[Floats]:
 
 def distribution(voices: Voices[Continuation]) -> Floats:
     """The log-probabilities of the mix, float64 (V,)."""
+    voices = opened(voices)
     asked, others = together.apart(voices)
     if not asked:
         return mixed(distributions(voices))
@@ -60,7 +66,7 @@ def distribution(voices: Voices[Continuation]) -> Floats:
 def top(voices: Voices[Continuation], k: int) -> Candidates:
     """The k likeliest tokens."""
     k = whole("k", k, 1)
-    asked, others = together.apart(voices)
+    asked, others = together.apart(opened(voices))
     if asked and not others:
         alone = together.likeliest(asked, k)
         found = None if alone is None else Candidates(alone[0], np.log(alone[1]))

@@ -36,7 +36,6 @@ class Pool(ABC):
     """One way to mix."""
 
     name: ClassVar[str]
-    nests: ClassVar[bool]  # whether such a pool inside another is one pool, of which each factor is a product
     least: ClassVar[float]  # weight that makes sense
     asked: ClassVar[str]  # of a weight, in words
 
@@ -56,6 +55,11 @@ class Pool(ABC):
     @abstractmethod
     def top(self, voices: Voices[Continuation], k: int) -> Candidates:
         """The k likeliest tokens where the layers stand."""
+
+    def summed(self, voices: Voices[Continuation]) -> Voices[Continuation] | None:
+        """Factors and places that p is the sum of, if it is one."""
+        del voices
+        return None
 
     @abstractmethod
     def factors(self, weights: Sequence[float]) -> Floats:
@@ -89,7 +93,6 @@ class Linear(Pool):
     """The weighted mean."""
 
     name = "linear"
-    nests = True
     least = 0.0
     asked = "a finite number of 0 or more"
 
@@ -110,6 +113,10 @@ class Linear(Pool):
     def top(self, voices: Voices[Continuation], k: int) -> Candidates:
         """Of association models most rows of the vocabulary are not read."""
         return linear.top(voices, k)
+
+    def summed(self, voices: Voices[Continuation]) -> Voices[Continuation] | None:
+        """The layers, or their layers if they are such mixes."""
+        return linear.opened(voices)
 
     def log_likelihood(self, voices: Voices[LanguageModel], ids: Ids) -> Floats:
         """Of the members' likelihoods alone, without reading the whole vocabulary."""
@@ -136,7 +143,6 @@ class Log(Pool):
     """The weighted geometric mean, normalised anew."""
 
     name = "log"
-    nests = False  # the inner one must be a distribution by itself
     least = -math.inf
     asked = "a finite number"
 

@@ -5,6 +5,7 @@ What needs no torch comes at once; `train` and what belongs to it on first use.
 
 from typing import TYPE_CHECKING, Any
 
+from polyloom._compat import need
 from polyloom.train.batches import Batches
 from polyloom.train.duplicates import Deduplicated, Dropped, deduplicate
 from polyloom.train.history import Evaluation, History, Progress, Step
@@ -39,6 +40,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in ("Trained", "train"):
+        need("torch", "torch", f"polyloom.train.{name}")
         from polyloom.train import loop
 
         return getattr(loop, name)

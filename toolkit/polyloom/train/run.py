@@ -8,6 +8,7 @@ seeds torch from the seed and its own number: what dropout forgets at step 70 do
 on what callbacks draw.
 """
 
+import contextlib
 import copy
 import math
 import time
@@ -85,7 +86,8 @@ class Run:
             if interruption.asked:
                 stopped = stopped or "interrupted"
         self._save()
-        self._tell(callbacks, None, False, stopped)
+        with contextlib.suppress(KeyboardInterrupt):  # what stopped it may say so again
+            self._tell(callbacks, None, False, stopped)
         return stopped
 
     def best_network(self) -> Decoder | None:
@@ -115,6 +117,7 @@ class Run:
         try:
             learned = learn(self.network, self._optimiser, batches, training, rate)
         except FloatingPointError as error:
+            self._save()
             raise failure(self.step + 1, str(error), batches, self._vocabulary) from None
         pace = learned.tokens / max(time.monotonic() - started, 1e-9)
         self._pace = pace if not self._pace else (1 - PACE) * self._pace + PACE * pace
@@ -177,13 +180,14 @@ class Run:
             return None
         model = TransformerModel(copy.deepcopy(self.network), self._vocabulary)
         sampling = Sampling(temperature=WARMTH, max_tokens=training.sample_tokens, seed=self.step)
-        return training.sample + model.generate(training.sample, sampling).text
+        written = [step.token for step in model.generate(training.sample, sampling).steps]
+        return self._vocabulary.decode([*model.ids(training.sample).tolist(), *written])
 
     def _seconds(self) -> float:
         return self._before + time.monotonic() - self._started
 
     def _save(self) -> None:
-        if self._store is None or self._saved == self.step:
+        if self._store is None or self._saved == self.step or not self.step:
             return
         best = self.history.best
         if best is not None and best.step == self.step:

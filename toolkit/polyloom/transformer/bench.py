@@ -115,9 +115,7 @@ def _mixed_row() -> Row:
     words = WordVocabulary([f"w{n}" for n in range(LARGE)])
     decoder = TransformerModel.build(TransformerConfig(LARGE, width=64, layers=2, begin=0), words).decoder
     with torch.no_grad():
-        decoder.embedding.weight *= (
-            SURE  # of its best guesses, as trained models are
-        )
+        decoder.embedding.weight *= SURE  # of its best guesses, as trained models are
     transformer = TransformerModel(decoder, words)
     text = np.random.default_rng(0).zipf(1.3, 300_000) % LARGE
     counts = AssociationModel.fit(np.array_split(text, 100), words)

@@ -37,6 +37,7 @@ from polyloom.transformer.network import DecoderNetwork
 from polyloom.transformer.opened import opened
 from polyloom.transformer.routing import Routing
 from polyloom.transformer.windows import opening
+from polyloom.whole import whole
 
 if TYPE_CHECKING:
     from polyloom.transformer.live import LiveNetwork
@@ -171,7 +172,7 @@ def named(model: "TransformerModel", token: int) -> str:
 
 def within(what: str, given: Sequence[int] | None, count: int) -> tuple[int, ...]:
     """Numbers of things of which there are so many, all by default, from the end if negative; InputError otherwise."""
-    chosen = range(count) if given is None else [int(one) for one in given]
+    chosen = range(count) if given is None else [whole(what, one, -(2**31)) for one in given]
     if not len(chosen):
         raise InputError(f"Expected at least one {what}; there are {count}.")
     for one in chosen:

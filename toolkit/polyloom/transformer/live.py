@@ -60,6 +60,10 @@ def wrapped(model: Any, tokenizer: Any, native: bool | None = None) -> tuple[Dec
 
 def adopted(model: Any, begin: int | None = None) -> Decoder:
     """A decoder that shares the weights of a live model; FileError if our bricks cannot do what it does."""
+    if not type(model).__module__.startswith("transformers.models."):
+        raise FileError(f"{type(model).__name__} is no class of transformers itself: it may compute something else")
+    if any(part._forward_hooks or part._forward_pre_hooks for part in model.modules()):
+        raise FileError("hooks are registered on it, which our decoder would not run")
     table: dict[str, Any] = model.config.to_dict()
     config, settled = read_config(table, f"the config of {type(model).__name__}")
     return decoder_of(table, config if settled else opening(config, begin), model.state_dict())

@@ -46,6 +46,9 @@ class TransformerModel(LanguageModel):
 
     def __init__(self, network: Decoder | Network, vocabulary: Vocabulary) -> None:
         if isinstance(network, Decoder):
+            if network.config.vocabulary_size != vocabulary.size:
+                said = network.config.vocabulary_size
+                raise InputError(f"The decoder says {said} pieces, {vocabulary!r} has {vocabulary.size}.")
             network.eval().requires_grad_(False)
             network = DecoderNetwork(network)
         if network.rows < vocabulary.size:

@@ -37,7 +37,8 @@ function roundTicks(low, high, most) {
   const first = Math.floor(Math.log10(low));
   const decades = Array.from({ length: Math.ceil(Math.log10(high)) - first + 1 }, (_, i) => 10 ** (first + i));
   const sets = HEADS.map((heads) => decades.flatMap((ten) => heads.map((head) => Number((head * ten).toPrecision(6)))).filter((tick) => tick >= low && tick <= high));
-  return sets.find((ticks) => ticks.length <= most) ?? [];
+  const coarse = sets[sets.length - 1];
+  return sets.find((ticks) => ticks.length <= most) ?? coarse.filter((_, i) => i % Math.ceil(coarse.length / most) === 0);
 }
 
 /** Multiples of a round step. @param {number} low @param {number} high @param {number} most */
