@@ -129,6 +129,9 @@ def test_shares_too_small_for_a_float_are_not_lost() -> None:
     place = mix.begin([3, 4])
     assert np.isfinite(place.distribution()).all()
     agrees(place.distribution(), place.top(64))
+    deeper = Layered(COUNTS, {"mix": Layer(Layered(NETWORK, {"b": Layer(OTHERS)}), 5e-324)}).begin([3, 4])
+    np.testing.assert_allclose(deeper.distribution(), distribution(COUNTS.begin([3, 4])), rtol=1e-12)
+    agrees(deeper.distribution(), deeper.top(9))
 
 
 # as many pieces as large models have

@@ -17,6 +17,12 @@ def test_something_says_when_to_stop() -> None:
     assert Training(steps=5, minutes=1).steps == 5
 
 
+def test_the_optimiser_says_how_fast() -> None:
+    assert Training().learning_rate == 0.01
+    assert Training(optimiser="adamw").learning_rate == 0.003
+    assert Training(optimiser="adamw", learning_rate=0.0).learning_rate == 0.0
+
+
 def test_the_schedule_says_how_long_it_decays() -> None:
     assert Training(schedule="stable").decay == 0.4
     assert Training(schedule="cosine").decay == 1.0
@@ -44,6 +50,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"minutes": "3"}, "minutes must be a number or None, got '3'"),
     ({"batch": True}, "batch must be a whole number, got True"),
     ({"batch": None}, "batch must be a whole number, got None"),
+    ({"optimiser": ["muon"]}, "optimiser must be 'muon' or 'adamw', got"),
     ({"optimiser": "sgd"}, "optimiser must be 'muon' or 'adamw', got 'sgd'"),
     ({"schedule": "linear"}, "schedule must be 'stable' or 'cosine', got 'linear'"),
     ({"dtype": "float16"}, "dtype must be 'float32' or 'bfloat16', got 'float16'"),

@@ -65,7 +65,8 @@ class Gated(Composite):
         Never worse on this text than the best fixed shares, as `Layered.fit_weights` finds them, but for the hundredth
         that is always spread evenly.  Whether a gate is worth it is tried on a fifth of the text, chosen by its
         content; on less than about a thousand tokens the shares stay fixed.  Fit on text that no member was trained on.
-        The whole vocabulary is read at each token, once.  Raises InputError for fewer than 200 tokens.
+        Of members other than association models the whole vocabulary is read at each token, once.  Raises InputError
+        for fewer than 200 tokens.
         """
         given = [ids for ids in encoded(documents, self.vocabulary) if len(ids)]
         if sum(map(len, given)) < ENOUGH:

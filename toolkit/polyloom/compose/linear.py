@@ -23,7 +23,8 @@ T = TypeVar("T")
 Voices = list[tuple[float, T]]
 
 ROUNDED = 1 - 1e-9  # of a bound: more than rounding can add to a sum
-SPARSE = 8  # if more than this part of all tokens are candidates, the whole row is read
+FAINT = 1e-300  # a bound below this has no parts
+SPARSE = 8  # if more than one token in so many is a candidate, the whole row is read
 
 
 def opened(voices: Voices[Continuation]) -> Voices[Continuation]:
@@ -32,7 +33,7 @@ def opened(voices: Voices[Continuation]) -> Voices[Continuation]:
     for factor, place in voices:
         inner = place.summed() if isinstance(place, CompositeContinuation) else None
         found += [(factor, place)] if inner is None else [(factor * share, member) for share, member in inner]
-    return found
+    return [(factor, place) for factor, place in found if factor]  # a product may be too small for a float
 
 
 def mixed(voices: Sequence[tuple[float | Floats, Floats]]) -> Floats:
@@ -80,7 +81,7 @@ def _among_candidates(asked: Sequence[together.Place], others: Voices[Continuati
     rows = distributions(others)
     size, part = len(rows[0][1]), ROUNDED / (1 + len(rows))
     least = max(share * math.exp(np.partition(row, size - k)[size - k]) for share, row in rows) if k <= size else 0.0
-    if not least:
+    if least < FAINT:
         return None
     wanted = np.concatenate([np.flatnonzero(row >= math.log(part * least / share)) for share, row in rows])
     found = together.above(asked, k, (least, part), wanted) if SPARSE * len(wanted) <= size else None

@@ -37,7 +37,7 @@ class Optimiser:
             {"params": [weight for weight in rest if weight.ndim > 1], "weight_decay": training.weight_decay},
             {"params": [weight for weight in rest if weight.ndim <= 1], "weight_decay": 0.0},
         ]
-        rate, decay = training.learning_rate, training.weight_decay
+        rate, decay = training.learning_rate or 0.0, training.weight_decay
         self._parts: list[torch.optim.Optimizer] = [
             torch.optim.AdamW([group for group in groups if group["params"]], rate, BETAS, STILL, fused=True)
         ]
