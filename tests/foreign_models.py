@@ -94,9 +94,7 @@ FOREIGN = {
         | {"max_position_embeddings": 64},
         LONG,
     ),
-    "mistral": Foreign(
-        MistralForCausalLM, MistralConfig, LLAMA | {"sliding_window": None}, saved=LlamaForCausalLM
-    ),
+    "mistral": Foreign(MistralForCausalLM, MistralConfig, LLAMA | {"sliding_window": None}, saved=LlamaForCausalLM),
     "mistral, window": Foreign(MistralForCausalLM, MistralConfig, LLAMA | {"sliding_window": 5}),
     "qwen3": Foreign(Qwen3ForCausalLM, Qwen3Config, QWEN3 | IDS | {"tie_word_embeddings": True}),
     "qwen3, upper windows": Foreign(

@@ -80,9 +80,7 @@ def verify(path: str | os.PathLike[str]) -> None:
     layout has no digests.
     """
     if Path(path).is_dir():
-        raise FileError(
-            f"{path} is a folder, whose files carry no digests. Save the model in a mix instead."
-        )
+        raise FileError(f"{path} is a folder, whose files carry no digests. Save the model in a mix instead.")
     _verify(Path(path), (), set())
 
 

@@ -81,8 +81,9 @@ def test_the_mix_is_the_definition(ours: AssociationModel, weight: float) -> Non
     q[:, :8] = np.exp([ours.begin(text).distribution() for text in texts.tolist()])
     linear = LogitsProcessor(ours, weight)(texts, scores)
     assert (linear.dtype, linear.shape) == (scores.dtype, scores.shape)
-    np.testing.assert_allclose(np.exp(linear.numpy()), (1 - weight) * p + weight * q, atol=1e-6)
-    product = p ** (1 - weight) * q**weight
+    total = ((1 - weight) * p + weight * q) * (p > 0)  # what is forbidden stays so
+    np.testing.assert_allclose(np.exp(linear.numpy()), total / total.sum(-1, keepdims=True), atol=1e-6)
+    product = p ** (1 - weight) * q**weight * (p > 0)
     product /= product.sum(-1, keepdims=True)
     np.testing.assert_allclose(
         np.exp(LogitsProcessor(ours, weight, pool="log")(texts, scores).numpy()), product, atol=1e-6

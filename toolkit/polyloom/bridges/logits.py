@@ -58,9 +58,10 @@ class LogitsProcessor:
         self.places = [self._place(row) for row in input_ids.tolist()]
         factors = self.pool.factors([1 - self.weight, self.weight])
         mixed = self.pool.mixed(sounding(factors, [theirs, self._wide(self.model.step(self.places), theirs.shape[1])]))
-        mixed = np.where(np.isneginf(theirs), -np.inf, mixed)  # what others have banned stays banned
+        mixed[np.isneginf(theirs)] = -np.inf  # what others have banned stays banned
         if np.isneginf(mixed).all(-1).any():
             raise InputError("Every token is banned: by the other processors, or since the two have none in common.")
+        mixed -= np.logaddexp.reduce(mixed, -1, keepdims=True)
         return torch.from_numpy(mixed).to(device=scores.device, dtype=scores.dtype)
 
     def _place(self, row: list[int]) -> Continuation:

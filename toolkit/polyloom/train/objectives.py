@@ -10,8 +10,8 @@ The last two are means over the layers that have experts, and each layer is bala
 float32 whatever the network computes in.
 
 The logits of a batch, (N, V), can take more memory than all else.  Beyond `LIMIT` bytes they are made and judged in
-parts, and made again for the gradient, so that one part is all that is ever held.  Their gradient is written where
-their log-probabilities were: on a CPU fresh memory is what a softmax costs most.
+parts, and made again for the gradient, so that one part is all that is ever held.  Chances are written where the logits
+were, and the gradient where the chances were: on a CPU fresh memory is what a softmax costs most.
 B texts, T tokens, V pieces, d the width of the stream, N = B · T, E experts of which k are chosen.
 """
 
@@ -25,7 +25,8 @@ from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVa
 from polyloom.transformer.experts import Route
 
 NOTHING = -100  # the target of a token that has no next one
-LIMIT = 256 * 2**20  # bytes that logits, and what is made of them, may take at once
+LIMIT = 256 * 2**20  # bytes that logits may take at once
+CACHED = 2**20  # bytes of them that are worked on while they are near the processor
 
 Head = Callable[[Tensor], Tensor]
 Judge = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
@@ -49,7 +50,7 @@ def surprise(stream: Tensor, head: Head, targets: Tensor, vocabulary: int) -> Su
     The gradient can be taken once.
     """
     rows, wanted = stream.flatten(0, 1), targets.flatten()  # (N, d), (N,)
-    size = max(1, LIMIT // (8 * vocabulary))  # logits and their log-probabilities
+    size = max(1, LIMIT // (4 * vocabulary))
     if len(rows) <= size:
         return _judged(rows, head, wanted, vocabulary)
     parts: list[Surprise] = []
@@ -74,19 +75,25 @@ class _Judge(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor, vocabulary: int) -> tuple[Tensor, Tensor]:
         logits[:, vocabulary:] = float("-inf")  # rows that are never said
-        logs = logits.log_softmax(-1)  # (n, rows)
-        judged = targets != NOTHING  # (n,)
         at = targets.clamp_min(0)[:, None]  # (n, 1)
-        normaliser = torch.where(judged, logits.gather(1, at)[:, 0] - logs.gather(1, at)[:, 0], 0.0)  # (n,)
-        ctx.save_for_backward(logs, at, judged, normaliser)
-        return -logs.gather(1, at)[:, 0].masked_fill(~judged, 0.0).sum(), normaliser.square().sum()
+        chosen, normaliser = logits.gather(1, at)[:, 0], torch.empty_like(logits[:, 0])  # (n,)
+        few = max(1, CACHED // (4 * logits.shape[1]))
+        for start in range(0, len(logits), few):
+            part = logits[start : start + few]
+            logs = part.log_softmax(-1)
+            normaliser[start : start + few] = part[:, 0] - logs[:, 0]
+            torch.exp(logs, out=part)  # what were logits are chances from here on
+        judged = targets != NOTHING  # (n,)
+        normaliser = torch.where(judged, normaliser, 0.0)
+        ctx.save_for_backward(logits, at, judged, normaliser)
+        return torch.where(judged, normaliser - chosen, 0.0).sum(), normaliser.square().sum()
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None, None]:
-        logs, at, judged, normaliser = ctx.saved_tensors
+        chances, at, judged, normaliser = ctx.saved_tensors
         nll, z = grad_outputs
         nll = torch.where(judged, nll, 0.0)  # (n,)
-        found = logs.exp_().mul_((nll + 2 * z * normaliser)[:, None])
+        found = chances.mul_((nll + 2 * z * normaliser)[:, None])
         return found.scatter_add_(1, at, -nll[:, None]), None, None
 
 
