@@ -7,6 +7,8 @@ import pytest
 
 from polyloom_kernels.decode import Layer, Matrix, Shape, Weights, prepare
 
+pytestmark = pytest.mark.long
+
 torch: Any = pytest.importorskip("torch")
 transformers: Any = pytest.importorskip("transformers")
 

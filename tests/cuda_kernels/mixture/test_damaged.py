@@ -11,7 +11,7 @@ ASKED = 150
 TESTS = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("checked", [False, True])
+@pytest.mark.parametrize("checked", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_damaged_stores_are_asked_without_harm(tmp_path: Path, checked: bool) -> None:
     """As it is compiled for everybody; then with every index checked, in a cache of its own."""
     settings = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)} if checked else {}

@@ -12,6 +12,7 @@ import polyloom
 from polyloom import AssociationModel, InputError, Sampling
 
 pytestmark = [  # the harness and what it stands on warn about themselves
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

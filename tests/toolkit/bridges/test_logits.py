@@ -21,6 +21,8 @@ from polyloom import AssociationModel, InputError, Layer, Layered, Sampling, Voc
 from polyloom.bridges import LogitsProcessor
 from polyloom.tokens.foreign import ForeignVocabulary
 
+pytestmark = pytest.mark.long
+
 WORDS = WordVocabulary(["a", "b", "c", "d", "e", "f", "g", "h"])
 ROWS = 11  # the network has more rows than there are words
 PROMPT = torch.tensor([[0, 1, 2]])

@@ -323,6 +323,7 @@ print(json.dumps(ends))
 """
 
 
+@pytest.mark.long
 def test_killed_at_any_moment_it_ends_the_same(tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", SCRIPT, str(tmp_path), "SIGKILL", "SIGINT", "SIGKILL"]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)

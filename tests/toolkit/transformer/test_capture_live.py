@@ -23,6 +23,8 @@ from decoders import WORDS
 from polyloom.errors import InputError
 from polyloom.transformer.model import TransformerModel
 
+pytestmark = pytest.mark.long
+
 TEXT = "a b c a b d e a b c f"
 SIZES = {"vocab_size": 24, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 4}
 ENDS = {"bos_token_id": 23, "eos_token_id": 23, "pad_token_id": None}

@@ -27,6 +27,8 @@ from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.huggingface import read_folder, write_folder
 from polyloom.transformer.model import TransformerModel
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> None:

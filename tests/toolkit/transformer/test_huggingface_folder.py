@@ -17,6 +17,8 @@ from polyloom.transformer.huggingface import read_folder, write_folder
 from polyloom.transformer.model import TransformerModel
 from polyloom.transformer.model_folder import replacing_folder
 
+pytestmark = pytest.mark.long
+
 WORDS = WordVocabulary(["a", "b", "c"])
 
 

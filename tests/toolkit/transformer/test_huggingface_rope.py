@@ -11,6 +11,8 @@ from polyloom.transformer.config import Position, Scaling
 from polyloom.transformer.huggingface_rope import rope_table
 from polyloom.transformer.scaling import frequencies, plain, regime
 
+pytestmark = pytest.mark.long
+
 SIZE, ORIGINAL = 64, 256
 SCALINGS = {
     "linear": Scaling("linear", 4.0, ORIGINAL, always=True),

@@ -34,6 +34,8 @@ from polyloom.errors import InputError
 from polyloom.transformer.live import LiveNetwork
 from polyloom.transformer.model import TransformerModel
 
+pytestmark = pytest.mark.long
+
 SMALL = {"vocab_size": WORDS.size, "hidden_size": 32, "num_hidden_layers": 2}
 USUAL = SMALL | {"num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 64}
 LONG_ROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [2.0, 3.0, 4.0, 5.0]}
