@@ -11,7 +11,15 @@ from polyloom._later import LATER, later
 from polyloom.arrays import numpy
 from polyloom.association import PRESETS, AssociationModel, Memory, PositionModel
 from polyloom.compose import Certificate, GateCertificate, Gated, Layer, Layered, read_recipe, replay, weave
-from polyloom.errors import FileError, InputError, MissingPackage, PolyloomError, VocabularyError, VocabularyMismatch
+from polyloom.errors import (
+    FileError,
+    InputError,
+    MissingPackage,
+    PolyloomError,
+    TrainingError,
+    VocabularyError,
+    VocabularyMismatch,
+)
 from polyloom.explanation import Explanation, Passage, Term
 from polyloom.files import verify
 from polyloom.generate import Generation, Sampling, Speculation, Step
@@ -62,6 +70,7 @@ __all__ = [
     "Speculation",
     "Step",
     "Term",
+    "TrainingError",
     "TransformerConfig",
     "TransformerModel",
     "Vocabulary",

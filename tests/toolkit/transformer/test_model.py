@@ -162,6 +162,14 @@ def test_a_model_needs_a_row_for_every_piece() -> None:
         TransformerModel.build("gigantic", WORDS)
 
 
+def test_weights_that_are_no_numbers_do_not_speak(model: TransformerModel) -> None:
+    manifest, arrays = model.state()
+    arrays["weights.norm.weight"] = np.full_like(arrays["weights.norm.weight"], np.nan)
+    damaged = TransformerModel.from_state(manifest, arrays)
+    with pytest.raises(polyloom.PolyloomError, match="no number"):
+        damaged.predict([1])
+
+
 def test_presets_begin_a_text_with_a_token_of_their_own() -> None:
     own = TransformerModel.build("tiny", WORDS).config
     assert (own.begin, own.rows) == (30, 31)

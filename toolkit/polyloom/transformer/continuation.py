@@ -12,6 +12,7 @@ from torch import Tensor
 
 from polyloom.buffer import TokenBuffer
 from polyloom.documents import Ids
+from polyloom.errors import PolyloomError
 from polyloom.explanation import Explanation
 from polyloom.model import Continuation, Floats, Prompt, Token
 from polyloom.transformer.windows import Window, groups, opening, window
@@ -149,5 +150,13 @@ def _frozen(rows: Floats) -> Floats:
 
 
 def natural(logits: Tensor) -> Floats:
-    """Log-probabilities, float64 (n, V), of logits (n, V) of any dtype on any device."""
-    return torch.log_softmax(logits.to(torch.float64), -1).cpu().numpy()
+    """Log-probabilities, float64 (n, V), of logits (n, V) of any dtype on any device.
+
+    Raises PolyloomError if they are no numbers.
+    """
+    rows: Floats = torch.log_softmax(logits.to(torch.float64), -1).cpu().numpy()
+    if np.isnan(rows[:, :1]).any():  # a single NaN makes its whole row one
+        raise PolyloomError(
+            "The network answers with what is no number: its weights are damaged. Load or train it anew."
+        )
+    return rows
