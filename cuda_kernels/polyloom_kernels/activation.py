@@ -8,6 +8,11 @@ from numba import njit
 U = np.uint64
 F = np.float32
 
+# What the compiler may do with float32: sums in any order, multiplications fused with additions.  Not everything that
+# "fast" allows: it divides by an approximate reciprocal where it makes vectors and exactly where it does not, and which
+# of the two runs depends on where arrays lie, so the same call would not give the same bits twice.
+FREE = {"reassoc", "contract", "nsz"}
+
 
 @njit(nogil=True, error_model="numpy")
 def power(x):
@@ -23,7 +28,7 @@ def power(x):
     return y * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, fastmath=FREE, error_model="numpy")
 def open_gate(gate, up):
     """gate = silu(gate) · up."""
     for k in range(U(len(gate))):

@@ -9,6 +9,7 @@ from typing import Any
 from polyloom._later import later
 from polyloom.association.model import AssociationModel
 from polyloom.association.position.model import PositionModel
+from polyloom.compose.composite import Composite
 from polyloom.compose.gated import Gated
 from polyloom.compose.layered import Layered
 from polyloom.errors import FileError, InputError
@@ -65,18 +66,10 @@ def _position(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageM
     return PositionModel.from_state(manifest, arrays)
 
 
-def _layered(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
-    return Layered.from_state(manifest, _members(manifest, arrays, nest))
-
-
-def _gated(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
-    return Gated.from_state(manifest, arrays, _members(manifest, arrays, nest))
-
-
-def _members(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> list[LanguageModel]:
-    """What a composite is made of."""
+def _composite(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
     inside = replace(nest, depth=nest.depth + 1)
-    return [restore(member, _below(arrays, f"{n}/"), inside) for n, member in enumerate(manifest["members"])]
+    members = [restore(member, _below(arrays, f"{n}/"), inside) for n, member in enumerate(manifest["members"])]
+    return COMPOSITES[manifest["kind"]].from_state(manifest, arrays, members)
 
 
 def _reference(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
@@ -101,11 +94,11 @@ def _folder(path: Path) -> LanguageModel:
     return later("TransformerModel").load(path)
 
 
+COMPOSITES: dict[str, type[Composite[Any]]] = {"gated": Gated, "layered": Layered}
 KINDS: dict[str, Callable[[dict[str, Any], Arrays, Nest], LanguageModel]] = {
     "association": _association,
     "position": _position,
-    "layered": _layered,
-    "gated": _gated,
     "reference": _reference,
     "transformer": _transformer,
+    **dict.fromkeys(COMPOSITES, _composite),
 }

@@ -10,7 +10,7 @@ asked once a matrix.
 import numpy as np
 from numba import carray, njit, types  # pyright: ignore[reportPrivateImportUsage]
 
-from polyloom_kernels.activation import clear, open_gate, power
+from polyloom_kernels.activation import FREE, clear, open_gate, power
 from polyloom_kernels.dots import BFLOAT16, FLOAT32, INT8, tile
 from polyloom_kernels.intrinsics import pointer
 
@@ -23,7 +23,7 @@ BYTE = tile(INT8, 1, 1, SUMS, 1280)
 MATRICES = 7  # of a layer
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, fastmath=FREE, error_model="numpy")
 def multiply(record, x, y, kept):
     """y = W x + b for the first rows of a matrix, as many as y has; added to what y holds, if it is to be kept."""
     address, kind, columns, bias, scales = record[0], record[1], record[2], record[3], record[4]
@@ -49,7 +49,7 @@ def multiply(record, x, y, kept):
             y[row] += added[row]
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, fastmath=FREE, error_model="numpy")
 def look_up(record, row, x):
     """Row of a matrix as float32, into x."""
     address, kind, columns = record[0], record[1], record[2]
@@ -68,7 +68,7 @@ def look_up(record, row, x):
             x[k] = step * F(small[k])
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, fastmath=FREE, error_model="numpy")
 def normalise(x, gain, eps, out):
     """x / √(mean x² + ε) · g; `out` may be x."""
     total = F(0)
@@ -79,7 +79,7 @@ def normalise(x, gain, eps, out):
         out[k] = x[k] * scale * gain[k]
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, fastmath=FREE, error_model="numpy")
 def rotate(x, turn):
     """Turn each pair (x_i, x_{i + half}) of one head by its angle."""
     half = U(turn.shape[1])
@@ -89,7 +89,7 @@ def rotate(x, turn):
         x[half + k] = second * turn[0, k] + first * turn[1, k]
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, fastmath=FREE, error_model="numpy")
 def attend(query, keys, values, first, last, weight, out):
     """One head over the positions first … last of its keys and values, (capacity, size)."""
     size, seen = U(len(query)), U(last + 1 - first)
@@ -110,7 +110,7 @@ def attend(query, keys, values, first, last, weight, out):
             out[k] += share * row[k]
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, fastmath=FREE, error_model="numpy")
 def look_back(query, keys, values, first, last, out):
     """All heads of one layer; `query` and `out` (heads, size), keys and values (kv_heads, capacity, size)."""
     group = len(query) // len(keys)

@@ -98,6 +98,14 @@ def test_logits_go_where_they_are_wanted() -> None:
     np.testing.assert_array_equal(out, machine.step(1, 0, machine.cache(1)))
 
 
+def test_the_same_call_gives_the_same_bits_wherever_its_arrays_lie() -> None:
+    machine, held = prepare(SMALL, random_model(SMALL, 10, 7, 2), "cpu"), list[np.ndarray]()
+    expected = machine.step(1, 0, machine.cache(1))
+    for size in np.random.default_rng(0).integers(1, 300, 20_000).tolist():
+        held.append(np.empty(size, np.uint8))  # the next arrays lie elsewhere
+        np.testing.assert_array_equal(machine.step(1, 0, machine.cache(1)), expected)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_are_read_where_they_lie(tmp_path: Path, kind: str) -> None:
     """Also from a file that is mapped into memory, at an address that suits no vector."""

@@ -108,7 +108,7 @@ def test_figures_are_those_of_a_loop(seed: int, count: int, spread: float, tied:
     found, expected = evaluate(model, documents), brute(model, documents)
     for name in ("perplexity", "top1", "top5", "calibration_error"):
         figure = getattr(found, name)
-        assert figure.value == pytest.approx(expected[name], abs=1e-9)
+        assert figure.value == pytest.approx(expected[name], rel=1e-9, abs=1e-9)
     assert found.bits_per_byte.value == pytest.approx(expected["bits"] / expected["bytes"])
     assert found.bytes == expected["bytes"]
     assert sum(one.tokens for one in found.bins) == found.tokens == sum(map(len, documents))

@@ -8,19 +8,21 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Generic, Literal, Self, TypeVar, cast
 
 from polyloom.buffer import TokenBuffer
 from polyloom.compose.reference import write_references
 from polyloom.documents import Ids
 from polyloom.errors import InputError, VocabularyMismatch
 from polyloom.files import write
-from polyloom.model import Arrays, Continuation, LanguageModel, Manifest, Token
+from polyloom.model import Arrays, Continuation, LanguageModel, Manifest, Prompt, Token
 from polyloom.whole import whole
 
+Place = TypeVar("Place", bound="CompositeContinuation")
 
-class Composite(LanguageModel):
-    """A model made of named models."""
+
+class Composite(LanguageModel, Generic[Place]):
+    """A model made of named models; `Place` is what `begin` gives."""
 
     @property
     @abstractmethod
@@ -31,9 +33,23 @@ class Composite(LanguageModel):
     def manifest(self) -> tuple[Manifest, Arrays]:
         """What the composite itself is, without its members."""
 
-    def replayed(self, ids: Ids, known: Mapping[int, Continuation]) -> list[Continuation]:
-        """The states of all members after these tokens."""
-        return [model.replay(ids, known) for model in self.models.values()]
+    @abstractmethod
+    def place(self, ids: Ids, members: Sequence[Continuation]) -> Place:
+        """A place in a text after these tokens, from the states of all members there."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, manifest: Manifest, arrays: Arrays, members: Sequence[LanguageModel]) -> Self:
+        """The model that `manifest` described, of members that were restored already; InputError if it is none."""
+
+    def begin(self, prompt: Prompt = ()) -> Place:
+        """A place in a text: after `prompt`, a str or token ids."""
+        return self.replay(prompt, {})
+
+    def replay(self, tokens: Prompt, known: Mapping[int, Continuation]) -> Place:
+        """`begin(tokens)`, taking over the states of members that `known` (by `id` of the model) holds."""
+        ids = self.ids(tokens)
+        return self.place(ids, [model.replay(ids, known) for model in self.models.values()])
 
     def save(self, path: str | os.PathLike[str], members: Literal["embed", "reference"] = "embed") -> Path:
         """Write the mix as one `.psamc` file that `polyloom.load` reads; returns its path.
@@ -108,12 +124,36 @@ class CompositeContinuation(Continuation):
             super().advance(token)
 
 
+def named_members(members: object) -> dict[str, LanguageModel]:
+    """Members as a caller gave them, by name.
+
+    InputError unless it is a table of models with at least one, VocabularyMismatch unless all speak one vocabulary.
+    """
+    if not isinstance(members, Mapping) or not members:
+        raise InputError(f'Expected members by name, such as {{"counts": model}}, got {members!r}.')
+    found: dict[str, LanguageModel] = {}
+    for name, given in cast("Mapping[object, object]", members).items():
+        if not isinstance(name, str):
+            raise InputError(f"Expected the name of a member as text, got {name!r}.")
+        model = a_model(f"Member {name!r}", given)
+        first, base = next(iter(found.items()), (name, model))
+        check_member(f"Member {name!r}", model, base, repr(first))
+        found[name] = model
+    return found
+
+
 def check_member(what: str, model: object, base: LanguageModel, owner: str) -> None:
     """InputError unless this is a model, VocabularyMismatch unless it speaks the vocabulary of `base`, the `owner`."""
-    if not isinstance(model, LanguageModel):
-        raise InputError(f"{what} holds a {type(model).__name__}; expected a model.")
-    if model.vocabulary != base.vocabulary:
+    spoken = a_model(what, model).vocabulary
+    if spoken != base.vocabulary:
         raise VocabularyMismatch(
-            f"{what} speaks {model.vocabulary!r}, {owner} speaks {base.vocabulary!r}. "
+            f"{what} speaks {spoken!r}, {owner} speaks {base.vocabulary!r}. "
             f"Train both on one vocabulary: polyloom.weave does, and ByteVocabulary fits any text."
         )
+
+
+def a_model(what: str, given: object) -> LanguageModel:
+    """What `what` holds, if it is a model; InputError if not."""
+    if not isinstance(given, LanguageModel):
+        raise InputError(f"{what} holds a {type(given).__name__}; expected a model.")
+    return given

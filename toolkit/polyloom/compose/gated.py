@@ -19,7 +19,7 @@ from polyloom.association.gate import ENOUGH, Gate
 from polyloom.buffer import TokenBuffer
 from polyloom.compose import linear
 from polyloom.compose.certificate import GateCertificate
-from polyloom.compose.composite import Composite, CompositeContinuation, check_member
+from polyloom.compose.composite import Composite, CompositeContinuation, named_members
 from polyloom.compose.confidence import at_place, of_rows
 from polyloom.compose.gating import even, evidence, features, fitted, numbers
 from polyloom.compose.linear import mixed
@@ -29,7 +29,7 @@ from polyloom.explanation import Explanation, Term, parts
 from polyloom.model import Arrays, Candidates, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
 
 
-class Gated(Composite):
+class Gated(Composite["GatedContinuation"]):
     """Put a gate between named members: `Gated({"network": model, "counts": other}).fit_gate(held_out)`.
 
     Without a `gate` all speak equally loudly; `certificate` is what `fit_gate` found, or None.  Raises InputError if
@@ -43,14 +43,8 @@ class Gated(Composite):
         *,
         certificate: GateCertificate | None = None,
     ) -> None:
-        if not isinstance(members, Mapping) or not members:  # pyright: ignore[reportUnnecessaryIsInstance] - untyped
-            raise InputError(f'Expected members by name, such as {{"counts": model}}, got {members!r}.')
-        first, base = next(iter(members.items()))
-        for name, model in members.items():
-            if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
-                raise InputError(f"Expected the name of a member as text, got {name!r}.")
-            check_member(f"Member {name!r}", model, base, repr(first))
-        self._members, self.vocabulary = dict(members), base.vocabulary
+        self._members = named_members(members)
+        self.vocabulary = next(iter(self._members.values())).vocabulary
         self.gate = _checked(even(len(self._members)) if gate is None else gate, len(self._members))
         self.certificate = certificate
 
@@ -75,14 +69,9 @@ class Gated(Composite):
         gate, certificate = fitted(list(self._members.values()), given, unknown)
         return Gated(self._members, gate, certificate=certificate)
 
-    def begin(self, prompt: Prompt = ()) -> "GatedContinuation":
-        """A place in a text: after `prompt`, a str or token ids."""
-        return self.replay(prompt, {})
-
-    def replay(self, tokens: Prompt, known: Mapping[int, Continuation]) -> "GatedContinuation":
-        """`begin(tokens)`, taking over the states of members that `known` (by `id` of the model) holds."""
-        ids = self.ids(tokens)
-        return GatedContinuation(self, ids, self.replayed(ids, known))
+    def place(self, ids: Ids, members: Sequence[Continuation]) -> "GatedContinuation":
+        """A place in a text after these tokens, from the states of all members there."""
+        return GatedContinuation(self, ids, members)
 
     def log_probs(self, tokens: Prompt) -> Iterator[Floats]:
         """Teacher-forced log-probabilities in blocks (n, V) of at most 64 MB; row t is given tokens before t."""

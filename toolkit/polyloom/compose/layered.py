@@ -35,7 +35,7 @@ class Layer:
     weight: float = 1.0
 
 
-class Layered(Composite):
+class Layered(Composite["LayeredContinuation"]):
     """Mix `base` with named layers: `Layered(model, {"poems": Layer(other, 0.4)})`.
 
     `pool` is "linear" or "log"; `name` and `weight` are those of the base; `certificate` is what `fit_weights` found,
@@ -150,14 +150,9 @@ class Layered(Composite):
         ids = self.ids(tokens)
         return np.stack([model.log_likelihood(ids) for model in self.models.values()])
 
-    def begin(self, prompt: Prompt = ()) -> "LayeredContinuation":
-        """A place in a text: after `prompt`, a str or token ids."""
-        return self.replay(prompt, {})
-
-    def replay(self, tokens: Prompt, known: Mapping[int, Continuation]) -> "LayeredContinuation":
-        """`begin(tokens)`, taking over the states of members that `known` (by `id` of the model) holds."""
-        ids = self.ids(tokens)
-        return LayeredContinuation(self, ids, self.replayed(ids, known))
+    def place(self, ids: Ids, members: Sequence[Continuation]) -> "LayeredContinuation":
+        """A place in a text after these tokens, from the states of all members there."""
+        return LayeredContinuation(self, ids, members)
 
     def log_probs(self, tokens: Prompt) -> Iterator[Floats]:
         """Teacher-forced log-probabilities in blocks (n, V) of at most 64 MB; row t is given tokens before t."""
@@ -175,8 +170,9 @@ class Layered(Composite):
         return {"kind": "layered", "pool": self.pool, "weights": [list(pair) for pair in self.weights.items()]}, {}
 
     @classmethod
-    def from_state(cls, manifest: Manifest, members: Sequence[LanguageModel]) -> "Layered":
+    def from_state(cls, manifest: Manifest, arrays: Arrays, members: Sequence[LanguageModel]) -> "Layered":
         """The mix that `state` described, of members that were restored already; InputError if it is none."""
+        del arrays
         names = [name for name, _ in manifest["weights"]]
         if len(set(names)) != len(members):
             raise InputError(f"The mix names {len(set(names))} layers and holds {len(members)}.")
