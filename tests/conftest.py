@@ -15,6 +15,8 @@ pytest.register_assert_rewrite("contract")
 
 os.environ["OMP_NUM_THREADS"] = "1"  # torch beside other workers: threads that wait for each other are far slower
 
+os.environ["NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING"] = "1"  # see `polyloom_kernels.jit`: tests import numba first
+
 settings.register_profile("polyloom", deadline=None)  # how fast an example runs is no property of the code
 settings.load_profile("polyloom")
 

@@ -12,6 +12,8 @@ A call with types that are in no signature would be compiled there and then, whi
 kernel gives it exactly what it was compiled for, and a test sees that nothing else was compiled.
 """
 
+import os
+import sys
 import threading
 from importlib import import_module
 from types import ModuleType
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 Backend: TypeAlias = Literal["auto", "cpu", "reference"]
 
 QUICK = 0.005  # seconds: work that NumPy does sooner than this is not worth importing numba for
+UNCOLOURED = "NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING"
 LONG = 5.0  # seconds: compiling takes about as long, so work that would keep NumPy longer waits for it
 
 
@@ -79,6 +82,7 @@ class Compiled:
 
     def _make(self) -> None:
         try:
+            _import_numba()
             module = import_module(self.module)
             for function, signature in module.KERNELS:
                 if not threading.main_thread().is_alive():  # it waits for this thread: for one function at most
@@ -87,6 +91,21 @@ class Compiled:
             self._ready = module
         except Exception as error:  # numba missing, no folder for its cache, a processor it does not know
             self.reason = f"{type(error).__name__}: {error}"
+
+
+def _import_numba() -> None:
+    """Import numba such that its compiler leaves `sys.stdout` alone.
+
+    Its errors, most of which it catches itself, are coloured where colorama is installed, which takes the place of
+    `sys.stdout` for a moment: for all threads, though it is this one that compiles.  Numba asks once, when it is first
+    imported, whether it shall; what somebody else imported before stays as it is.
+    """
+    if "numba" not in sys.modules and not os.environ.get(UNCOLOURED):
+        os.environ[UNCOLOURED] = "1"
+        try:
+            import_module("numba.core.errors")
+        finally:
+            del os.environ[UNCOLOURED]
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -163,3 +164,29 @@ def test_the_import_and_small_work_leave_numba_alone() -> None:
 
 def test_a_process_may_end_while_it_compiles() -> None:
     assert run(WOKEN.format(100_000) + "print('done')") == "done\n"
+
+
+TOLD = """
+import sys, types
+
+class Watched(types.ModuleType):
+    changed = []
+
+    def __setattr__(self, name, value):
+        self.changed.append(name)
+        super().__setattr__(name, value)
+
+sys.__class__ = Watched
+from polyloom_kernels.jit import Compiled
+Compiled("polyloom_kernels.gate.cpu").wait()
+print([name for name in sys.changed if name in ("stdout", "stderr")])
+"""
+
+
+def test_compiling_leaves_the_streams_of_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numba colours even the errors that it catches, where colorama is installed: here by the harness of `eval`."""
+    assert find_spec("colorama") is not None
+    monkeypatch.delenv("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))  # empty: it does compile
+    assert run(TOLD) == "[]\n"
+    assert any(tmp_path.rglob("*.nbi"))
