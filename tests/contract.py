@@ -62,6 +62,11 @@ def distribution(continuation: Continuation) -> NDArray[np.float64]:
     return polyloom.numpy(continuation.distribution()).astype(np.float64)
 
 
+def afresh(model: LanguageModel, tokens: Ids, prompt: int) -> Continuation:
+    """The place after these tokens, of which the first `prompt` are one, from nothing that was read before."""
+    return model.replay(tokens, {}, prompt)
+
+
 def teacher_forced(model: LanguageModel, tokens: Ids) -> NDArray[np.float64]:
     """All blocks of `log_probs`, float64 (T, V)."""
     blocks = [polyloom.numpy(block) for block in model.log_probs(tokens)]
@@ -180,7 +185,8 @@ class LanguageModelContract:
         head, tail = np.split(context, [max(0, len(context) - 3)])
         continuation = model.begin(head)
         continuation.extend(tail)
-        np.testing.assert_allclose(distribution(continuation), distribution(model.begin(context)), atol=self.CLOSE)
+        expected = distribution(afresh(model, context, len(head)))
+        np.testing.assert_allclose(distribution(continuation), expected, atol=self.CLOSE)
 
     def test_advance_takes_ids_of_any_width_and_pieces(self, model: LanguageModel) -> None:
         size, pieces = model.vocabulary.size, model.vocabulary.pieces
@@ -273,7 +279,8 @@ class LanguageModelContract:
         assert len(alive) > 5
         for continuation, read in alive:
             assert continuation.tokens.tolist() == read
-            np.testing.assert_allclose(distribution(continuation), distribution(model.begin(read)), atol=self.CLOSE)
+            expected = distribution(afresh(model, np.array(read), 1))
+            np.testing.assert_allclose(distribution(continuation), expected, atol=self.CLOSE)
 
     def test_a_fork_stands_where_it_was_taken(self, model: LanguageModel, context: Ids) -> None:
         continuation = model.begin(context)
@@ -313,8 +320,26 @@ class LanguageModelContract:
         np.testing.assert_allclose(distribution(continuation), before, atol=self.CLOSE)
         continuation.advance(model.vocabulary.size - 1)
         np.testing.assert_array_equal(mixed.tokens, np.append(context, 0))
-        expected = mixed.model.begin(mixed.tokens)
+        expected = afresh(mixed.model, mixed.tokens, len(context))
         np.testing.assert_allclose(distribution(mixed), distribution(expected), atol=self.CLOSE)
+
+    def test_a_place_knows_where_its_prompt_ended(
+        self, model: LanguageModel, other: LanguageModel, context: Ids
+    ) -> None:
+        continuation, mix = model.begin(context), Layered(other, {"ours": Layer(model)})
+        assert continuation.origin == len(context)
+        continuation.advance(0)
+        continuation.extend([0, 0])
+        for place in (continuation, continuation.fork(), continuation.back(2), continuation.rebind(mix)):
+            assert {state.origin for state in place.states()} == {len(context)}
+            expected = afresh(place.model, place.tokens, len(context))
+            np.testing.assert_allclose(distribution(place), distribution(expected), atol=self.CLOSE)
+        before = continuation.back(3 + min(2, len(context)))
+        before.extend([0, 0, 0])
+        assert before.origin == max(0, len(context) - 2)
+        expected = afresh(model, before.tokens, before.origin)
+        np.testing.assert_allclose(distribution(before), distribution(expected), atol=self.CLOSE)
+        assert continuation.origin == len(context)
 
     def test_rebinding_to_another_vocabulary_is_refused(self, model: LanguageModel) -> None:
         foreign = WordVocabulary(["quite", "another"])

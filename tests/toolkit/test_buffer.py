@@ -23,6 +23,15 @@ def test_whoever_stands_earlier_gets_a_copy() -> None:
     assert (buffer.view(4).tolist(), copy.view(4).tolist()) == ([0, 1, 2, 7], [0, 1, 2, 8])
 
 
+def test_a_text_knows_where_its_prompt_ended() -> None:
+    buffer = TokenBuffer(np.arange(3))
+    for at in range(3, 40):
+        buffer = buffer.append(at, 7)
+        assert buffer.prompt == 3
+    assert buffer.append(2, 8).prompt == 2  # whoever went back behind its end
+    assert TokenBuffer(np.arange(9), 4).append(9, 0).prompt == 4
+
+
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9)), max_size=80), st.integers(0, 40))
 def test_no_prefix_ever_changes(moves: list[tuple[int, int]], length: int) -> None:
     """Anyone appends at any time; all that were ever seen stay as they were."""

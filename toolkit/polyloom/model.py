@@ -8,6 +8,8 @@ Every model, whatever is inside, is a `LanguageModel`; a place in a text is a `C
 - `extend(tokens)` equals advancing one by one; row i is the distribution *after* token i.
 - `log_probs(tokens)` has for row t the distribution *before* token t, given the tokens before it.
 - `explain(token)` has terms that sum to its total, which is the token's probability.
+- A place knows how many of its tokens are the prompt (`origin`), and keeps it; a model may go by it.  `log_probs` and
+  `log_likelihood` read from an empty prompt.
 - Models are values: nothing changes them.  Forks of a continuation are independent of it and of each other.
 
 Here V is the size of the vocabulary, T a number of tokens, B a number of texts.  Logarithms are natural.  A
@@ -70,6 +72,14 @@ class Continuation(ABC):
         """All tokens so far, prompt included: a read-only view, int64 of shape (T,)."""
         return self._buffer.view(self._length)
 
+    @property
+    def origin(self) -> int:
+        """How many of the tokens are the prompt that `begin` was given; whoever goes back behind its end shortens it.
+
+        Reading on, forks, going back and other mixes of the same text keep it.
+        """
+        return min(self._buffer.prompt, self._length)
+
     @abstractmethod
     def distribution(self) -> Floats:
         """Log-probabilities of the next token, float64 of shape (V,)."""
@@ -117,7 +127,8 @@ class Continuation(ABC):
 
     def back(self, n: int = 1) -> "Continuation":
         """The same text without its last n tokens, to go on independently; this place stays."""
-        return self.model.begin(self.tokens[: self._length - whole("n", n, 0, self._length)])
+        kept = self._length - whole("n", n, 0, self._length)
+        return self.model.replay(self.tokens[:kept], {}, min(self.origin, kept))
 
     def rebind(self, model: "LanguageModel") -> "Continuation":
         """The same text under another model; states of models that both know are taken over, others replayed.
@@ -129,7 +140,13 @@ class Continuation(ABC):
                 f"The text is in {self.model.vocabulary!r}, the model speaks {model.vocabulary!r}. "
                 f"Begin it anew from the text itself: model.begin(text)."
             )
-        return model.replay(self.tokens, {id(state.model): state for state in self.states()})
+        return model.replay(self.tokens, {id(state.model): state for state in self.states()}, self.origin)
+
+    def prompted(self, origin: int) -> Self:
+        """The place itself, while nobody else holds it, in a text whose prompt is the first `origin` tokens."""
+        if whole("origin", origin, 0, self._length) != self.origin:
+            self._buffer = TokenBuffer(self.tokens, origin)
+        return self
 
     def states(self) -> "Iterator[Continuation]":
         """Its own state, then those of the members it is made of."""
@@ -169,10 +186,14 @@ class LanguageModel(ABC):
         rows = [continuation.distribution() for continuation in continuations]
         return np.stack(rows) if rows else np.empty((0, self.vocabulary.size))
 
-    def replay(self, tokens: Prompt, known: Mapping[int, Continuation]) -> Continuation:
-        """`begin(tokens)`, taking over the state of this model if `known` (by `id` of the model) holds it."""
+    def replay(self, tokens: Prompt, known: Mapping[int, Continuation], origin: int | None = None) -> Continuation:
+        """`begin(tokens)`, taking over the state of this model if `known` (by `id` of the model) holds it.
+
+        With `origin` only so many of the tokens are the prompt; the others were read after it.
+        """
         state = known.get(id(self))
-        return self.begin(tokens) if state is None else state.fork()
+        found = self.begin(tokens) if state is None else state.fork()
+        return found.prompted(len(found.tokens) if origin is None else origin)
 
     def ids(self, prompt: Prompt) -> Ids:
         """A prompt as token ids, int64 of shape (T,); InputError if they are not of this vocabulary."""

@@ -145,10 +145,10 @@ def test_each_text_is_begun_once(
 def test_texts_that_part_share_their_beginning(ours: AssociationModel) -> None:
     processor = LogitsProcessor(ours, 1.0)
     scores = torch.zeros(1, 8)
-    for text in ([0, 1, 2, 3], [0, 1, 5], [0, 1, 5, 6, 7, 7], [4], [0, 1, 2, 3]):
+    for text, prompt in (([0, 1, 2, 3], 4), ([0, 1, 5], 3), ([0, 1, 5, 6, 7, 7], 3), ([4], 1), ([0, 1, 2, 3], 4)):
         found = processor(torch.tensor([text]), scores).numpy()[0]
         np.testing.assert_allclose(found, ours.begin(text).distribution(), atol=1e-6)
-        assert [place.tokens.tolist() for place in processor.places] == [text]
+        assert [(place.tokens.tolist(), place.origin) for place in processor.places] == [(text, prompt)]
 
 
 def test_padding_and_what_is_no_word_of_ours_are_left_out() -> None:

@@ -75,6 +75,8 @@ class LogitsProcessor:
         place = known.fork() if most == len(known.tokens) else known.back(len(known.tokens) - most)
         for token in ids[most:].tolist():
             place.advance(token)
+        if most < known.origin:  # another prompt, which only begins like that one
+            return self.model.replay(ids, {id(state.model): state for state in place.states()})
         return place
 
     def _read(self, row: Sequence[int]) -> list[int]:

@@ -46,10 +46,14 @@ class Composite(LanguageModel, Generic[Place]):
         """A place in a text: after `prompt`, a str or token ids."""
         return self.replay(prompt, {})
 
-    def replay(self, tokens: Prompt, known: Mapping[int, Continuation]) -> Place:
-        """`begin(tokens)`, taking over the states of members that `known` (by `id` of the model) holds."""
+    def replay(self, tokens: Prompt, known: Mapping[int, Continuation], origin: int | None = None) -> Place:
+        """`begin(tokens)`, taking over the states of members that `known` (by `id` of the model) holds.
+
+        With `origin` only so many of the tokens are the prompt, for the members too.
+        """
         ids = self.ids(tokens)
-        return self.place(ids, [model.replay(ids, known) for model in self.models.values()])
+        members = [model.replay(ids, known, origin) for model in self.models.values()]
+        return self.place(ids, members).prompted(len(ids) if origin is None else origin)
 
     def save(self, path: str | os.PathLike[str], members: Literal["embed", "reference"] = "embed") -> Path:
         """Write the mix as one `.psamc` file that `polyloom.load` reads; returns its path.
