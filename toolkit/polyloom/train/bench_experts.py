@@ -3,10 +3,13 @@
 Both read the same batches of one book, cut into 2,000 pieces, for the same number of steps; each token passes as many
 weights in one as in the other, but for the gate.  Three seeds; the mean of the held-out losses counts, and the worst
 of how evenly the experts share the work.
+
+Held out is a chapter in twenty, spread over the book.  Its last chapters are left out too: they are essays, nothing
+like what was learned from, and how evenly experts share a text of another kind is told beside.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +18,15 @@ from polyloom.association.bench_text import NO_SHARED
 from polyloom.cli.rows import Row
 from polyloom.documents import Ids
 from polyloom.tokens.sentencepiece import SentencePieceVocabulary
+from polyloom.train.history import Evaluation
 from polyloom.train.loop import Trained, train
 from polyloom.train.settings import Training
+from polyloom.train.validation import Validation
 from polyloom.transformer.config import Attention, Experts, TransformerConfig
 from polyloom.transformer.model import TransformerModel
 
 BOOK = "data/text/warandpeace/warandpeace.txt"
-PIECES, HELD_OUT = 2000, 0.05
+PIECES, PARTS, JUDGED, ESSAYS = 2000, 20, 17, 0.05  # of so many chapters, which one is held out; the last ones
 DENSE = TransformerConfig(1, width=128, layers=4, context=128, attention=Attention(4, qk_norm=True))
 MIXTURE = replace(DENSE, experts=Experts(8, 2))
 SEEDS = (0, 1, 2)
@@ -29,13 +34,13 @@ TRAINING = Training(steps=300, batch=16, threads=1, evaluate_every=100, sample_t
 
 
 def rows(shared: Path | None) -> Iterator[Row]:
-    """Three rows, in about ten minutes."""
+    """Three rows, in about ten minutes on a quiet machine."""
     if shared is None or not (shared / BOOK).is_file():
         yield _row("validation loss of 8 experts, top 2, over three seeds", None, NO_SHARED.format(BOOK))
         return
-    vocabulary, documents, held_out = book(shared / BOOK)
-    dense = [trained(DENSE, vocabulary, documents, held_out, seed) for seed in SEEDS]
-    mixed = [trained(MIXTURE, vocabulary, documents, held_out, seed) for seed in SEEDS]
+    text = read(shared / BOOK)
+    dense = [trained(DENSE, text, seed) for seed in SEEDS]
+    mixed = [trained(MIXTURE, text, seed) for seed in SEEDS]
     losses = [[run.history.evaluations[-1].loss for run in runs] for runs in (mixed, dense)]
     seconds = [float(np.mean([run.history.steps[-1].seconds for run in runs])) for runs in (mixed, dense)]
     said = "; ".join(", ".join(f"{loss:.3f}" for loss in found) for found in losses)
@@ -51,27 +56,46 @@ def rows(shared: Path | None) -> Iterator[Row]:
         "experts that get a tenth of an even share or more, worst seed", used, bar="value >= 0.9", better="higher"
     )
     violation = max(one.max_violation or 0.0 for one in last)
-    yield _row("MaxVio: the busiest expert above an even share, worst seed", violation, bar="value <= 0.2")
+    essays = max(_violation(run.last, text.essays) for run in mixed)
+    yield _row(
+        "MaxVio: the busiest expert above an even share, worst seed", violation, bar="value <= 0.2",
+        reason=f"a mean over layers; {essays:.3f} on the last chapters of the book, which are of another kind",
+    )  # fmt: skip
 
 
-def book(path: Path) -> tuple[SentencePieceVocabulary, list[Ids], list[Ids]]:
-    """The pieces of a book, and its paragraphs in pieces: those to learn from, and the last ones."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    chapters = text.split("\n\nCHAPTER ")
-    cut = int(len(chapters) * (1 - HELD_OUT))
-    vocabulary = SentencePieceVocabulary.train(chapters[:cut], size=PIECES)
-    documents = [vocabulary.encode(chapter) for chapter in chapters]
-    return vocabulary, documents[:cut], documents[cut:]
+@dataclass(frozen=True)
+class Text:
+    """A book in pieces, chapter by chapter."""
+
+    vocabulary: SentencePieceVocabulary
+    learned: list[Ids]
+    held_out: list[Ids]
+    essays: list[Ids]
 
 
-def trained(
-    config: TransformerConfig, vocabulary: SentencePieceVocabulary, documents: list[Ids], held_out: list[Ids], seed: int
-) -> Trained:
+def read(path: Path) -> Text:
+    """The book, parted; its pieces are those of what is learned from."""
+    chapters = path.read_text(encoding="utf-8", errors="replace").split("\n\nCHAPTER ")
+    last = int(len(chapters) * (1 - ESSAYS))
+    learned = [chapter for n, chapter in enumerate(chapters[:last]) if n % PARTS != JUDGED]
+    vocabulary = SentencePieceVocabulary.train(learned, size=PIECES)
+    parts = (learned, chapters[JUDGED:last:PARTS], chapters[last:])
+    return Text(vocabulary, *([vocabulary.encode(one) for one in part] for part in parts))
+
+
+def trained(config: TransformerConfig, text: Text, seed: int) -> Trained:
     """A model of that config, trained from that seed."""
-    begin = vocabulary.sentence_end
-    given = replace(config, vocabulary_size=vocabulary.size, begin=begin, rows=0)
+    vocabulary = text.vocabulary
+    given = replace(config, vocabulary_size=vocabulary.size, begin=vocabulary.sentence_end, rows=0)
     model = TransformerModel.build(given, vocabulary, seed)
-    return train(model, documents, replace(TRAINING, seed=seed), held_out, progress=False)
+    return train(model, text.learned, replace(TRAINING, seed=seed), text.held_out, progress=False)
+
+
+def _violation(model: TransformerModel, documents: list[Ids]) -> float:
+    """MaxVio on other texts, as an evaluation of the training tells it."""
+    training = TRAINING.of_length(model.config.context)
+    loss, load = Validation(documents, model.config.begin, training).judge(model.decoder)
+    return Evaluation(0, 0, loss, 0.0, load).max_violation or 0.0
 
 
 def _row(
