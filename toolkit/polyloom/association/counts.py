@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polyloom.association.joins import Join, added, taken_away
 from polyloom.association.text import Places
 from polyloom.documents import Ids
 from polyloom.errors import InputError
@@ -24,6 +25,8 @@ from polyloom_kernels.mixture.store import narrowed, piece_type
 
 Template = tuple[int, ...]
 Array = NDArray[Any]
+
+MOST = 2**32 - 1  # a count; uint32
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,30 @@ class Counts:
 
     def plus(self, other: "Counts") -> "Counts":
         """The counts of both texts."""
-        return _combined(self, other, 1)
+        return self.joined(other, added)
 
     def minus(self, other: "Counts") -> "Counts":
         """The counts without those of `other`, as if it had never been counted.
 
         Raises InputError if `other` counted something that is not here.
         """
-        return _combined(self, other, -1)
+        return self.joined(other, taken_away)
+
+    def joined(self, other: "Counts", join: Join) -> "Counts":
+        """What `join` makes of both, count by count; what it leaves none of vanishes.
+
+        Raises InputError if a count would be below zero, OverflowError if one needs more than 32 bits.
+        """
+        return _joined(self, other, join)
+
+    def times(self, n: int) -> "Counts":
+        """The counts of n copies of the text; OverflowError if one needs more than 32 bits."""
+        most = n * max(int(level.counts.max(initial=0)) for level in self.levels if level.counts is not None)
+        if most > MOST:
+            raise OverflowError(f"The number {most} needs more than 32 bits.")
+        plain = [replace(level, taken=None) for level in self.levels]
+        levels = [level if level.counts is None else replace(level, counts=level.counts * n) for level in plain]
+        return replace(self, levels=tuple(levels))
 
 
 def shapes(order: int, templates: Sequence[Template]) -> tuple[Shape, ...]:
@@ -158,9 +177,9 @@ def owners(starts: Array) -> Ids:
     return np.repeat(np.arange(len(starts) - 1), np.diff(starts.astype(np.int64)))
 
 
-def _combined(ours: Counts, theirs: Counts, sign: int) -> Counts:
-    """Both counts, level by level; the nodes of each are found among the nodes of the two."""
-    size, levels = ours.vocabulary_size, list[Level]()
+def _joined(ours: Counts, theirs: Counts, join: Join) -> Counts:
+    """Both counts as one, level by level; the nodes of each are found among the nodes of the two."""
+    size, levels, thinner = ours.vocabulary_size, list[Level](), False
     where: list[tuple[Ids, Ids]] = []
     for shape, mine, others in zip(ours.shapes, ours.levels, theirs.levels, strict=True):
         if shape.parent < 0:
@@ -172,13 +191,14 @@ def _combined(ours: Counts, theirs: Counts, sign: int) -> Counts:
             where.append((at[0], at[1]))
             level = _shaped(shape, keys, len(levels[shape.parent].tokens), size)
         if shape.asked:
-            entries = _entries(mine, where[-1][0], size), _entries(others, where[-1][1], size)
-            keys, counts, *_ = merge(*entries[0], entries[1][0], sign * entries[1][1])
-            if sign < 0 and counts.min(initial=0) < 0:
+            keys, counts = join(_entries(mine, where[-1][0], size), _entries(others, where[-1][1], size))
+            if counts.min(initial=0) < 0:
                 raise InputError("Expected to take away what was counted before; some of it was never counted here.")
-            level = _with_rows(level, keys[counts > 0], counts[counts > 0], size)
+            left = counts > 0
+            level, thinner = _with_rows(level, keys[left], counts[left], size), thinner or not left.all()
         levels.append(_narrow(level, size))
-    return swept(Counts(ours.shapes, tuple(levels), size)) if sign < 0 else Counts(ours.shapes, tuple(levels), size)
+    found = Counts(ours.shapes, tuple(levels), size)
+    return swept(found) if thinner else found
 
 
 def _weighed(level: Level, above: Ids, size: int) -> tuple[Ids, Ids]:

@@ -64,13 +64,20 @@ def taken_of(level: Level) -> Ids:
 
 
 def continuation_counts(level: Level, longer: Level, size: int) -> Ids:
-    """For each entry, how many contexts one token longer had it; its raw count where none did."""
+    """For each entry, how many contexts one token longer had it; its raw count where none did.
+
+    In counts of text every entry of a longer context is one of the shorter context, too.  What is left of counts after
+    `a & b` was taken away may lack that one; then nothing is counted for it.
+    """
     rows, following, counts = rows_of(level)
     longer_rows, ends, _ = rows_of(longer)
     above = owners(longer.children)[owners(longer_rows)]
     found = count(pack(above, ends.astype(np.int64), size), ranks=False)
     different = counts.astype(np.int64)
-    different[np.searchsorted(pack(owners(rows), following.astype(np.int64), size), found.keys)] = found.counts
+    keys = pack(owners(rows), following.astype(np.int64), size)
+    at = np.searchsorted(keys, found.keys)
+    there = keys.take(at, mode="clip") == found.keys if len(keys) else np.zeros(len(at), np.bool_)
+    different[at[there]] = found.counts[there]
     return different
 
 

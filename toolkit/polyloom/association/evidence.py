@@ -23,7 +23,10 @@ def passages(
     Raises InputError if the model did not keep its text.
     """
     if text is None:
-        raise InputError("This model holds no text. Fit it with keep_text=True to see training lines.")
+        raise InputError(
+            "This model holds no text. Fit it with keep_text=True to see training lines; "
+            "the counts of a & b and of a | b are those of no text."
+        )
     places = Places.of(text, vocabulary.sentence_end, vocabulary.size)[: len(text.tokens)]
     look = places.in_order if chained else places.across
     matches = text.tokens == token

@@ -9,16 +9,18 @@ of disjoint texts add (`a + b`), and what was added can be taken away again (`a 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Number
 from typing import Any, Literal, overload
 
 import numpy as np
 
-from polyloom.association.algebra import check_whole, combined
+from polyloom.association.algebra import check_whole, combined, repeated
 from polyloom.association.aside import PLENTY, Aside
 from polyloom.association.continuation import AssociationContinuation
 from polyloom.association.counts import Counts, Shape, shapes
 from polyloom.association.description import Description, Direction, Edge, describe, edges
 from polyloom.association.gate import ENOUGH, FLOOR, Gate
+from polyloom.association.joins import added, larger, smaller, taken_away
 from polyloom.association.position.model import PositionModel
 from polyloom.association.pruning import pruned
 from polyloom.association.skip import Template, name, templates
@@ -182,7 +184,7 @@ class AssociationModel(LanguageModel):
 
         Raises InputError for models that were not fitted alike, or if a count would need more than 32 bits.
         """
-        return combined(self, other, 1) if isinstance(other, AssociationModel) else NotImplemented
+        return combined(self, other, added) if isinstance(other, AssociationModel) else NotImplemented
 
     def __sub__(self, other: object) -> "AssociationModel":
         """The model without the other's text; the vocabulary and the stale gate may still remember it.
@@ -190,7 +192,32 @@ class AssociationModel(LanguageModel):
         The text that stays is kept if both kept theirs.  Raises InputError if the other counted anything that this one
         did not.
         """
-        return combined(self, other, -1) if isinstance(other, AssociationModel) else NotImplemented
+        return combined(self, other, taken_away) if isinstance(other, AssociationModel) else NotImplemented
+
+    def __and__(self, other: object) -> "AssociationModel":
+        """The model of what both counted: the smaller of each two counts, and the text of neither.
+
+        Its gate is this one's, and stale.  These are counts of no text, so none is kept, and smoothing that expects
+        counts of text makes a rough model of them; `a - (a & b)` is what is this one's alone.  Raises InputError for
+        models that were not fitted alike, and if they have no token in common.
+        """
+        return combined(self, other, smaller) if isinstance(other, AssociationModel) else NotImplemented
+
+    def __or__(self, other: object) -> "AssociationModel":
+        """The model of what either counted: the larger of each two counts, so that what both have counts once.
+
+        Gate, text and errors are those of `a & b`, except that there is always something.
+        """
+        return combined(self, other, larger) if isinstance(other, AssociationModel) else NotImplemented
+
+    def __mul__(self, n: object) -> "AssociationModel":
+        """The model of n copies of the text, kept as often if it was; its gate is stale, unless n is 1.
+
+        Raises InputError unless n is a whole number of at least 1, and if a count would need more than 32 bits.
+        """
+        return repeated(self, n) if isinstance(n, Number) else NotImplemented
+
+    __rmul__ = __mul__
 
     def resume(self, documents: Documents, memory: int = MEMORY, progress: bool | None = None) -> "AssociationModel":
         """The model with more documents counted, as if they had been there from the start; its gate is stale.

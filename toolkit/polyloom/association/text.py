@@ -50,6 +50,11 @@ class Text:
                 kept.append(document)
         return None if gone.total() else Text.join(kept)
 
+    def times(self, n: int) -> "Text":
+        """The documents n times over."""
+        starts = len(self.tokens) * np.arange(n)[:, None] + self.starts
+        return Text(np.tile(self.tokens, n), starts.ravel())
+
     def documents(self) -> list[Ids]:
         """The documents one by one, as views."""
         return np.split(self.tokens, self.starts[1:]) if len(self.starts) else []

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polyloom.association.joins import Join, Run, added, taken_away
 from polyloom.association.text import Text
 from polyloom.documents import Ids
 from polyloom.errors import FileError, InputError
 from polyloom.files import Arrays
-from polyloom_kernels.count import Pairs, merge, pairs
+from polyloom_kernels.count import Pairs, pairs
 
 MOST = 2**32 - 1  # a count; uint32
 TOTAL = 2.0**62  # tokens; their sum stays an int64
@@ -61,18 +62,29 @@ class PositionCounts:
         return int(counts[at]) if found else 0, int(counts.sum())
 
     def plus(self, other: "PositionCounts", sign: int = 1) -> "PositionCounts":
-        """The counts of both texts; with sign −1, of this text without the other one.
+        """The counts of both texts; with sign −1, of this text without the other one."""
+        return self.joined(other, added if sign > 0 else taken_away)
 
-        Raises InputError if the other one was not part of it, or if a count no longer fits 32 bits.
+    def joined(self, other: "PositionCounts", join: Join) -> "PositionCounts":
+        """What `join` makes of both, count by count.
+
+        Raises InputError if the other one was to be taken away and was no part of it, or if a count no longer fits 32
+        bits.
         """
-        merged = merge(*self._run(), *other._run(sign))
-        frequency = self.frequency + sign * other.frequency
-        if merged.counts.min(initial=0) < 0 or frequency.min() < 0:
+        every = np.arange(self.size)
+        keys, counts = join(self._run(), other._run())
+        _, frequency = join((every, self.frequency), (every, other.frequency))
+        if counts.min(initial=0) < 0 or frequency.min() < 0:
             raise InputError("Only text that was counted can be subtracted: some of this was not, or not so often.")
-        if merged.counts.max(initial=0) > MOST:
-            raise InputError(f"A count would be {merged.counts.max():,}; {MOST:,} is the largest that can be kept.")
-        left = merged.counts > 0
-        return PositionCounts(_rows(merged.keys[left], merged.counts[left], self), frequency)
+        _check(int(counts.max(initial=0)))
+        left = counts > 0
+        return PositionCounts(_rows(keys[left], counts[left], self), frequency)
+
+    def times(self, n: int) -> "PositionCounts":
+        """The counts of n copies of the text; InputError if one no longer fits 32 bits."""
+        pairs = self.pairs
+        _check(n * max(int(pairs.counts.max(initial=0)), int(self.frequency.max())))
+        return PositionCounts(Pairs(pairs.starts, pairs.targets, pairs.counts * n), self.frequency * n)
 
     def arrays(self) -> Arrays:
         """The counts as arrays of a file; a row is stored by its length."""
@@ -98,10 +110,15 @@ class PositionCounts:
             raise FileError("The arrays of pairs do not hold ascending targets of the vocabulary, each counted.")
         return cls(Pairs(starts, targets, counts), frequency)
 
-    def _run(self, sign: int = 1) -> tuple[Ids, Ids]:
+    def _run(self) -> Run:
         """Rows and targets as one sorted key, with their counts."""
         rows = np.repeat(np.arange(len(self.pairs.starts) - 1), np.diff(self.pairs.starts))
-        return rows * self.size + self.pairs.targets, sign * self.pairs.counts.astype(np.int64)
+        return rows * self.size + self.pairs.targets, self.pairs.counts.astype(np.int64)
+
+
+def _check(largest: int) -> None:
+    if largest > MOST:
+        raise InputError(f"A count would be {largest:,}; {MOST:,} is the largest that can be kept.")
 
 
 def _rows(keys: Ids, counts: Ids, like: PositionCounts) -> Pairs:

@@ -12,11 +12,14 @@ distribution is normalised over all tokens; one that no row lists has its bias, 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Number
 from typing import Any
 
 import numpy as np
 
+from polyloom.association.algebra import EMPTY, copies
 from polyloom.association.aside import set_aside
+from polyloom.association.joins import Join, added, larger, smaller
 from polyloom.association.position.continuation import PositionContinuation
 from polyloom.association.position.counts import PositionCounts
 from polyloom.association.position.fit import fitted
@@ -111,12 +114,29 @@ class PositionModel(LanguageModel):
 
     def __add__(self, other: object) -> "PositionModel":
         """The model of both texts; its score is the mean of both, by tokens, until `refit`."""
-        if not isinstance(other, PositionModel):
+        return self._joined(other, added) if isinstance(other, PositionModel) else NotImplemented
+
+    def __and__(self, other: object) -> "PositionModel":
+        """The model of what both counted: the smaller of each two counts; its score is the mean of both, by tokens.
+
+        Raises InputError for models that were not fitted alike, and if they have no token in common.
+        """
+        return self._joined(other, smaller) if isinstance(other, PositionModel) else NotImplemented
+
+    def __or__(self, other: object) -> "PositionModel":
+        """The model of what either counted: the larger of each two counts; its score is the mean of both, by tokens."""
+        return self._joined(other, larger) if isinstance(other, PositionModel) else NotImplemented
+
+    def __mul__(self, n: object) -> "PositionModel":
+        """The model of n copies of the text, under the same score.
+
+        Raises InputError unless n is a whole number of at least 1, and if a count would need more than 32 bits.
+        """
+        if not isinstance(n, Number):
             return NotImplemented
-        self._check_kin(other)
-        counts = self.counts.plus(other.counts)
-        score = self.score.mixed(other.score, other.counts.tokens / counts.tokens)
-        return PositionModel.derive(self.vocabulary, counts, score, self.cap)
+        return PositionModel.derive(self.vocabulary, self.counts.times(copies(n)), self.score, self.cap)
+
+    __rmul__ = __mul__
 
     def __sub__(self, other: object) -> "PositionModel":
         """The model of this text without the other one's; score and vocabulary may still remember it.
@@ -187,6 +207,15 @@ class PositionModel(LanguageModel):
     def softmax(self) -> PositionSoftmax:
         """From what the rows add up to, to probabilities."""
         return PositionSoftmax(self.store)
+
+    def _joined(self, other: "PositionModel", join: Join) -> "PositionModel":
+        """What `join` makes of the counts of both; the score is the mean of both."""
+        self._check_kin(other)
+        counts = self.counts.joined(other.counts, join)
+        if not counts.tokens:
+            raise InputError(EMPTY[join])
+        score = self.score.mixed(other.score, other.counts.tokens / (self.counts.tokens + other.counts.tokens))
+        return PositionModel.derive(self.vocabulary, counts, score, self.cap)
 
     def _check_kin(self, other: "PositionModel") -> None:
         if other.vocabulary != self.vocabulary:
