@@ -246,6 +246,20 @@ class LanguageModelContract:
         assert model.log_likelihood([]).shape == (0,)
         assert model.step([]).shape == (0, model.vocabulary.size)
 
+    def test_ways_to_go_on_are_judged_as_if_each_were_read(
+        self, model: LanguageModel, context: Ids, rng: np.random.Generator
+    ) -> None:
+        ways = rng.integers(0, model.vocabulary.size, (6, 4))
+        ways[3:, :2] = ways[0, :2]
+        place = model.begin(context)
+        found = place.judge(ways)
+        for row, way in zip(found, ways.tolist(), strict=True):
+            ahead = place.fork()
+            for log_prob, token in zip(row, way, strict=True):
+                assert log_prob == pytest.approx(distribution(ahead)[token], abs=self.CLOSE)
+                ahead.advance(token)
+        np.testing.assert_array_equal(place.tokens, context)
+
     def test_step_is_the_stacked_distributions(self, model: LanguageModel, contexts: dict[str, Ids]) -> None:
         texts = [model.begin(context) for context in contexts.values()]
         rows = polyloom.numpy(model.step(texts))

@@ -53,6 +53,14 @@ def checked_ids(ids: object, vocabulary: Vocabulary) -> Ids:
     return row
 
 
+def checked_ways(ways: object, vocabulary: Vocabulary) -> Ids:
+    """Rows of ids of one length that the vocabulary has, int64 (n, L); InputError for anything else."""
+    rows = np.asarray(cast("ArrayLike", ways))
+    if rows.ndim != 2:
+        raise InputError(f"Expected ways to go on as rows of ids of one length, got an array of shape {rows.shape}.")
+    return checked_ids(rows.ravel(), vocabulary).reshape(rows.shape)
+
+
 def _members(documents: Iterable[object]) -> Iterator[Document]:
     for document in documents:
         if isinstance(document, int | np.integer):

@@ -24,13 +24,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from polyloom.buffer import TokenBuffer
-from polyloom.documents import Documents, Ids, checked_ids
+from polyloom.documents import Documents, Ids, checked_ids, checked_ways
 from polyloom.errors import InputError, VocabularyMismatch
 from polyloom.explanation import Explanation
 from polyloom.files import write
@@ -38,9 +38,12 @@ from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.whole import whole
 
 if TYPE_CHECKING:
+    from polyloom.generate.fill import Filled
+    from polyloom.generate.middle import Lengths, Middle
     from polyloom.generate.sampling import Sampling
     from polyloom.generate.speculate import Speculation
     from polyloom.generate.trace import Generation
+    from polyloom.protocols import Marks
 
 Floats = NDArray[np.float64]
 Manifest = dict[str, Any]
@@ -121,6 +124,28 @@ class Continuation(ABC):
             row[:] = self.distribution()
         return rows
 
+    def judge(self, ways: ArrayLike) -> Floats:
+        """ln p of each token of n ways to go on, ids of shape (n, L): given this text and its way before it; (n, L)."""
+        return self._judge(checked_ways(ways, self.model.vocabulary))
+
+    def _judge(self, ways: Ids) -> Floats:
+        """Ways that begin alike are read together; a model that can judge many at once does better."""
+        found = np.empty(ways.shape)
+        if not ways.size:
+            return found
+        found[:, 0] = self.distribution()[ways[:, 0]]
+        if ways.shape[1] == 1:
+            return found
+        order = np.argsort(ways[:, 0], kind="stable")
+        for alike in np.split(order, np.flatnonzero(np.diff(ways[order, 0])) + 1):
+            place, first = self.fork(), ways[alike[0]]
+            if (ways[alike] == first).all():
+                found[alike, 1:] = place.extend(first[:-1])[np.arange(len(first) - 1), first[1:]]
+            else:
+                place.advance(int(first[0]))
+                found[alike, 1:] = place._judge(ways[alike, 1:])
+        return found
+
     @abstractmethod
     def fork(self) -> Self:
         """The same place again, to go on independently; shares what it can."""
@@ -157,6 +182,11 @@ class LanguageModel(ABC):
     """A normalised distribution over the next token that can be accounted for."""
 
     vocabulary: Vocabulary
+
+    @property
+    def context(self) -> int | None:
+        """How many tokens of a text the model reads at once; None if there is no limit."""
+        return None
 
     @abstractmethod
     def begin(self, prompt: Prompt = ()) -> Continuation:
@@ -226,6 +256,52 @@ class LanguageModel(ABC):
         from polyloom.generate.loop import generate
 
         return generate(self.begin(prompt), sampling, speculation)
+
+    def predict_middle(
+        self,
+        left: Prompt,
+        right: Prompt,
+        k: int = 10,
+        *,
+        length: "Lengths" = 1,
+        exact: bool = True,
+        width: int = 32,
+        infill: "Marks | None" = None,
+        form: Literal["psm", "spm"] = "psm",
+    ) -> "Middle":
+        """The k likeliest middles between two texts: p(m | left) · p(right | left, m), normalised.
+
+        Exact over the whole vocabulary for one token.  A longer `length`, or several such as (1, 2), goes along a beam
+        of `width` beginnings, which is marked ≈.  With `exact=False` the right side is not read for every token of the
+        vocabulary: of single tokens only for the `width` likeliest, with a bound on what the others may have.
+
+        `infill`, the marks that a model was trained with, asks it in that form, "psm" or "spm", instead.  Both sides
+        are encoded alone: the gap begins and ends between tokens.  Raises InputError for what cannot be asked, and if
+        no middle is possible.
+        """
+        from polyloom.generate.middle import predict_middle
+
+        return predict_middle(self, left, right, k, length, exact, width, infill, form)
+
+    def generate_middle(
+        self,
+        left: Prompt,
+        right: Prompt,
+        sampling: "Sampling | None" = None,
+        *,
+        length: "Lengths | None" = None,
+        exact: bool = True,
+        width: int = 32,
+        infill: "Marks | None" = None,
+        form: Literal["psm", "spm"] = "psm",
+    ) -> "Filled":
+        """Write what stands between two texts: one token, or `length`, drawn from what `predict_middle` looks at.
+
+        With `infill` the model writes until it ends the middle itself.  Raises InputError as `predict_middle` does.
+        """
+        from polyloom.generate.fill import generate_middle
+
+        return generate_middle(self, left, right, sampling, length, exact, width, infill, form)
 
     def perplexity(self, documents: Documents) -> float:
         """exp(−mean log-likelihood) over exactly the tokens given: as unsure as a fair choice among so many."""

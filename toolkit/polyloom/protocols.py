@@ -83,3 +83,52 @@ class ReadsAhead(Continues, Protocol):
     def back(self, n: int) -> Continues:
         """The same text without its last n tokens."""
         ...
+
+
+class Judges(Continues, Protocol):
+    """A place that can say how likely several ways to go on are: what filling in the middle needs besides."""
+
+    def judge(self, ways: NDArray[np.int64]) -> NDArray[np.float64]:
+        """ln p of each token of ways (n, L), given the text and its own way before it, float64 (n, L)."""
+        ...
+
+
+class Begins(HasVocabulary, Protocol):
+    """Can begin a text: what filling in the middle needs of a model."""
+
+    @property
+    def context(self) -> int | None:
+        """How many tokens it reads at once; None if there is no limit."""
+        ...
+
+    def ids(self, prompt: str | Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+        """A text as token ids."""
+        ...
+
+    def begin(self, prompt: NDArray[np.int64]) -> Judges:
+        """A place after a text."""
+        ...
+
+
+class Marks(Protocol):
+    """Which ids mark the parts of a text that a model was trained to fill in; `end` closes the middle."""
+
+    @property
+    def prefix(self) -> int:
+        """Before the left side."""
+        ...
+
+    @property
+    def suffix(self) -> int:
+        """Before the right side."""
+        ...
+
+    @property
+    def middle(self) -> int:
+        """Before the middle."""
+        ...
+
+    @property
+    def end(self) -> int | None:
+        """After the middle, or None."""
+        ...

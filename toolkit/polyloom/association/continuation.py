@@ -9,6 +9,7 @@ import numpy as np
 
 from polyloom.association.account import account
 from polyloom.association.text import NOTHING
+from polyloom.association.ways import judged_ways
 from polyloom.documents import Ids
 from polyloom.explanation import Explanation
 from polyloom.model import Candidates, Continuation, Floats, best
@@ -51,6 +52,9 @@ class AssociationContinuation(Continuation):
             else:
                 found.append(begin if not chained or offset == in_chain + 1 else NOTHING)
         return np.array(found, np.int64)
+
+    def _judge(self, ways: Ids) -> Floats:
+        return judged_ways(self.model, self.tokens, ways)
 
     def _explain(self, token: int) -> Explanation:
         total = float(np.exp(self.distribution()[token]))

@@ -35,7 +35,7 @@ from polyloom.progress import Meter
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.whole import whole
 from polyloom_kernels.gate import features, shape_of
-from polyloom_kernels.history import Memory, judged, likely
+from polyloom_kernels.history import Memory, Remembered, judged, likely
 from polyloom_kernels.mixture import Panel, Store, Voice, chances
 
 LONGEST = 16  # tokens in an n-gram
@@ -319,12 +319,19 @@ class AssociationModel(LanguageModel):
 
     def log_likelihood(self, tokens: Prompt) -> Floats:
         """ln p(token_t | tokens before t), float64 of shape (T,), without reading the whole vocabulary."""
-        parts, known = self._judged(self.ids(tokens))
+        return self.weighed(*self._judged(self.ids(tokens)))
+
+    def weighed(self, parts: Floats, known: Floats) -> Floats:
+        """ln p, float64 (T,), from p under each component, (K, T), and what the gate goes by, (T, F)."""
         return np.log(np.einsum("tk,kt->t", self.gate.shares(known), parts))
 
     def seen(self, ids: Ids) -> Ids:
         """What each level looks at from each place of a document, the one after its last token included."""
-        places = Places.of(Text(ids, np.zeros(min(1, len(ids)), np.int64)), *_marks(self.vocabulary))
+        return self.looked(Text(ids, np.zeros(min(1, len(ids)), np.int64)))
+
+    def looked(self, text: Text) -> Ids:
+        """What each level looks at from each place of documents, the one after the last token included."""
+        places = Places.of(text, *_marks(self.vocabulary))
         looks = {look: places.look(*look) if look[1] else np.zeros(len(places), np.int64) for look in set(self.looks)}
         return np.stack([looks[look] for look in self.looks])
 
@@ -334,10 +341,15 @@ class AssociationModel(LanguageModel):
 
     def _heard(self, ids: Ids, counted: tuple[Floats, ...], every: int = 1) -> tuple[Floats, Floats]:
         """The same with what the text so far says, after what the counts say; of every so many places."""
+        return self.heard(ids, counted, None if self.memory is None else judged(ids, self.memory), every)
+
+    def heard(
+        self, ids: Ids, counted: tuple[Floats, ...], heard: Remembered | None, every: int = 1
+    ) -> tuple[Floats, Floats]:
+        """What `weighed` needs of tokens: from what the counts say of them, and what the text so far does."""
         parts, known = counted
-        if self.memory is None:
+        if self.memory is None or heard is None:
             return parts, features(self.order, known, np.empty((0, parts.shape[1])))
-        heard = judged(ids, self.memory)
         said = likely(heard, self.memory, self.store.unigram[ids])
         told = np.concatenate([heard.mass[None], heard.totals, np.zeros((1, len(ids))), heard.kinds])
         return np.concatenate([parts, said[:, ::every]]), features(

@@ -42,6 +42,11 @@ class Composite(LanguageModel, Generic[Place]):
     def from_state(cls, manifest: Manifest, arrays: Arrays, members: Sequence[LanguageModel]) -> Self:
         """The model that `manifest` described, of members that were restored already; InputError if it is none."""
 
+    @property
+    def context(self) -> int | None:
+        """That of the member which reads least at once."""
+        return min((model.context for model in self.models.values() if model.context is not None), default=None)
+
     def begin(self, prompt: Prompt = ()) -> Place:
         """A place in a text: after `prompt`, a str or token ids."""
         return self.replay(prompt, {})

@@ -248,6 +248,11 @@ class LayeredContinuation(CompositeContinuation):
         """The layers at their factors, in a pool that adds."""
         return self.model.pooling.summed(self._voices())
 
+    def _judge(self, ways: Ids) -> Floats:
+        if self.summed() is None:
+            return super()._judge(ways)
+        return self.model.pooling.mixed([(share, place.judge(ways)) for share, place in self._voices()])
+
     def _explain(self, token: int) -> Explanation:
         model, accounts = self.model, [member.explain(token) for member in self.members]
         layers = list(zip(model.layers, model.factors.tolist(), accounts, strict=True))

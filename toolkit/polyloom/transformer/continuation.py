@@ -14,7 +14,8 @@ from polyloom.buffer import TokenBuffer
 from polyloom.documents import Ids
 from polyloom.errors import PolyloomError
 from polyloom.explanation import Explanation
-from polyloom.model import Continuation, Floats, Prompt, Token
+from polyloom.model import Continuation, Floats, Prompt, Token, block_rows
+from polyloom.transformer.network import Network
 from polyloom.transformer.windows import Window, groups, opening, window
 from polyloom.whole import whole
 
@@ -133,6 +134,20 @@ class TransformerContinuation(Continuation):
             return here.start, None
         kept = self.model.network.cut(state, least - here.start + self._opening)
         return (here.start, None) if kept is None else (least, kept)
+
+    def _judge(self, ways: Ids) -> Floats:
+        """Token by token, all ways side by side, where the network takes such steps."""
+        if type(self.model.network).step is Network.step or not ways.size:
+            return super()._judge(ways)
+        found, size = np.empty(ways.shape), block_rows(self.model.vocabulary.size)
+        found[:, 0] = self.distribution()[ways[:, 0]]  # read once, before the text forks
+        for some in np.split(np.arange(len(ways)), range(size, len(ways), size)):
+            places = [self.fork() for _ in some]
+            for at in range(1, ways.shape[1]):
+                for place, token in zip(places, ways[some, at - 1].tolist(), strict=True):
+                    place.advance(token)
+                found[some, at] = self.model.step(places)[np.arange(len(some)), ways[some, at]]
+        return found
 
     def _explain(self, token: int) -> Explanation:
         row = self.distribution()

@@ -107,6 +107,11 @@ class TransformerModel(LanguageModel):
         """What the decoder is made of."""
         return self.decoder.config
 
+    @property
+    def context(self) -> int | None:
+        """How many tokens of a text the network reads at once; None if there is no limit."""
+        return None if self.network.context is None else self.network.context - opening(self.network)
+
     def begin(self, prompt: Prompt = ()) -> TransformerContinuation:
         """A place in a text: after `prompt`, a str or token ids."""
         return TransformerContinuation(self, self.ids(prompt))
