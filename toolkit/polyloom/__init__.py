@@ -10,7 +10,22 @@ from typing import TYPE_CHECKING, Any
 from polyloom._later import LATER, later
 from polyloom.arrays import numpy
 from polyloom.association import PRESETS, AssociationModel, Memory, PositionModel
-from polyloom.compose import Certificate, GateCertificate, Gated, Layer, Layered, read_recipe, replay, weave
+from polyloom.compose import (
+    Certificate,
+    Contrast,
+    Ensemble,
+    GateCertificate,
+    Gated,
+    Layer,
+    Layered,
+    avoid,
+    difference,
+    interpolate,
+    intersection,
+    read_recipe,
+    replay,
+    weave,
+)
 from polyloom.errors import (
     FileError,
     InputError,
@@ -47,6 +62,8 @@ __all__ = [
     "Candidates",
     "Certificate",
     "Continuation",
+    "Contrast",
+    "Ensemble",
     "Explanation",
     "FileError",
     "ForeignSentencePieceVocabulary",
@@ -77,6 +94,10 @@ __all__ = [
     "VocabularyError",
     "VocabularyMismatch",
     "WordVocabulary",
+    "avoid",
+    "difference",
+    "interpolate",
+    "intersection",
     "load",
     "numpy",
     "read_recipe",

@@ -9,8 +9,9 @@ A node has a **scale** and terms that add up on it:
 A term may open as a child, a node of its own whose total is on its own scale: a layer that gives 0.4 of its probability
 to a mix opens as *its* account of that probability.  Between two scales nothing is redistributed: a child on another
 scale than its parent keeps its own numbers.  On `logit` a part of a network may open into smaller ones: its total is
-then a part of the logit, and no probability.  The total is computed apart from the terms, so the **residual**, total −
-Σ terms, shows rounding and nothing else; no term is ever found by subtraction.
+then a part of the logit, and no probability; so is what one model adds to the score of another.  The total is computed
+apart from the terms, so the **residual**, total − Σ terms, shows rounding and nothing else; no term is ever found by
+subtraction.
 
     lullabies  0.214 = n-gram 0.190 + skips 0.024          each of which opens in the same way
 
@@ -93,7 +94,7 @@ class Explanation:
         """The token's probability, whatever the scale; InputError for a difference and a part of a logit."""
         if self.against is not None:
             raise InputError(f"{self._what()!r} is a difference on the scale {self.scale!r}: read its total.")
-        if self._is_part():
+        if _is_part(self):
             raise InputError(f"This is a part of the logit of {self.piece!r}: read its total.")
         return self.total if self.scale == "probability" else math.exp(self.total)
 
@@ -125,11 +126,8 @@ class Explanation:
     def _how_much(self) -> str:
         if self.against is not None:
             return f"difference of {self.scale} {self.total:+.6f}"
-        plain = self.scale == "probability" or self._is_part()
+        plain = self.scale == "probability" or _is_part(self)
         return f"{self.scale} {self.total:.6f}" + ("" if plain else f" (p {self.probability:.6f})")
-
-    def _is_part(self) -> bool:
-        return self.scale == "logit" and all(term.name != LOGSUMEXP for term in self.terms)
 
     def _repr_html_(self) -> str:
         rows = "".join(_row(*row) for row in _table(self))
@@ -169,7 +167,7 @@ def _strongest(explanation: Explanation) -> Term:
     On `probability` that is the largest.  On `log` it is the layer that finds the token likeliest: the largest number
     there is that of whoever finds it least likely.
     """
-    opened = [term for term in explanation.terms if term.child is not None and term.child.terms]
+    opened = [term for term in explanation.terms if (child := _account(term)) is not None and child.terms]
     if explanation.scale == "log" and opened:
         plain = explanation.against is None
         term = max(opened, key=lambda t: t.child.probability if plain and t.child else abs(t.contribution))
@@ -190,8 +188,19 @@ def _voices(explanation: Explanation) -> dict[str, float]:
         return {term.name: term.contribution for term in explanation.terms}
     if explanation.scale == "logit":
         return {term.name: max(0.0, term.contribution) for term in explanation.terms if _speaks(term)}
-    opened = {t.name: t.child.probability * (t.contribution < 0) for t in explanation.terms if t.child is not None}
+    told = [(term, _account(term)) for term in explanation.terms]
+    opened = {term.name: child.probability * (term.contribution < 0) for term, child in told if child is not None}
     return opened or {term.name: max(0.0, term.contribution) for term in explanation.terms}
+
+
+def _account(term: Term) -> Explanation | None:
+    """How a term accounts for a probability, if it opens into that and not into a part of a score."""
+    return None if term.child is None or _is_part(term.child) else term.child
+
+
+def _is_part(explanation: Explanation) -> bool:
+    """Whether its total is a part of a score, which has no probability."""
+    return explanation.scale == "logit" and all(term.name != LOGSUMEXP for term in explanation.terms)
 
 
 def _speaks(term: Term) -> bool:

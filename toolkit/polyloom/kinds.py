@@ -9,7 +9,10 @@ from typing import Any
 from polyloom._later import later
 from polyloom.association.model import AssociationModel
 from polyloom.association.position.model import PositionModel
+from polyloom.compose.algebra import Difference, Intersection
 from polyloom.compose.composite import Composite
+from polyloom.compose.contrast import Avoiding, Contrast
+from polyloom.compose.ensemble import Ensemble
 from polyloom.compose.gated import Gated
 from polyloom.compose.layered import Layered
 from polyloom.errors import FileError, InputError
@@ -94,7 +97,15 @@ def _folder(path: Path) -> LanguageModel:
     return later("TransformerModel").load(path)
 
 
-COMPOSITES: dict[str, type[Composite[Any]]] = {"gated": Gated, "layered": Layered}
+COMPOSITES: dict[str, type[Composite[Any]]] = {
+    "avoiding": Avoiding,
+    "contrast": Contrast,
+    "difference": Difference,
+    "ensemble": Ensemble,
+    "gated": Gated,
+    "intersection": Intersection,
+    "layered": Layered,
+}
 KINDS: dict[str, Callable[[dict[str, Any], Arrays, Nest], LanguageModel]] = {
     "association": _association,
     "position": _position,

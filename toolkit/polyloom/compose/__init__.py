@@ -1,9 +1,27 @@
 """Compositions: models made of models."""
 
+from polyloom.compose.algebra import difference, interpolate, intersection
 from polyloom.compose.certificate import Certificate, GateCertificate
+from polyloom.compose.contrast import Contrast, avoid
+from polyloom.compose.ensemble import Ensemble
 from polyloom.compose.gated import Gated
 from polyloom.compose.layered import Layer, Layered
 from polyloom.compose.recipe import read_recipe, replay
 from polyloom.compose.weave import weave
 
-__all__ = ["Certificate", "Gated", "GateCertificate", "Layer", "Layered", "read_recipe", "replay", "weave"]
+__all__ = [
+    "Certificate",
+    "Contrast",
+    "Ensemble",
+    "GateCertificate",
+    "Gated",
+    "Layer",
+    "Layered",
+    "avoid",
+    "difference",
+    "interpolate",
+    "intersection",
+    "read_recipe",
+    "replay",
+    "weave",
+]

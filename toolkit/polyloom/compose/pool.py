@@ -179,8 +179,7 @@ class Log(Pool):
         scores, normaliser = pooled(rows)
         spoken = iter([weight * float(row[token]) for weight, row in rows])
         terms = [Term(n, next(spoken) if w else 0.0, f"{w:g} × ln {c.probability:.6g}", c) for n, w, c in layers]
-        z = f"Z = {math.exp(normaliser):.6g}, so that all tokens sum to 1" if normaliser < 700 else "Z is very large"
-        return "log", (*terms, Term("−ln Z", -float(normaliser), z)), float(scores[token] - normaliser)
+        return "log", (*terms, minus_ln_z(float(normaliser))), float(scores[token] - normaliser)
 
     def voice(self, factor: float, log_prob: float) -> float:
         """The probability that it gives alone, if it speaks for what it finds likely: exponents are no parts."""
@@ -199,6 +198,12 @@ def pool_of(name: object) -> Pool:
     if not isinstance(name, str) or name not in POOLS:
         raise InputError(f"Unknown pool {name!r}; known are {', '.join(POOLS)}.")
     return POOLS[name]
+
+
+def minus_ln_z(normaliser: float) -> Term:
+    """What makes all tokens sum to 1 on the log scale, given ln Z."""
+    z = f"Z = {math.exp(normaliser):.6g}, so that all tokens sum to 1" if normaliser < 700 else "Z is very large"
+    return Term("−ln Z", -normaliser, z)
 
 
 def sounding(factors: Floats, things: Iterable[T]) -> Voices[T]:
