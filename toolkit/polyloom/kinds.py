@@ -14,7 +14,9 @@ from polyloom.compose.composite import Composite
 from polyloom.compose.contrast import Avoiding, Contrast
 from polyloom.compose.ensemble import Ensemble
 from polyloom.compose.gated import Gated
+from polyloom.compose.laned import Laned
 from polyloom.compose.layered import Layered
+from polyloom.compose.sequenced import Sequenced
 from polyloom.errors import FileError, InputError
 from polyloom.files import DEEPEST, Arrays, read, referenced
 from polyloom.model import LanguageModel
@@ -104,7 +106,9 @@ COMPOSITES: dict[str, type[Composite[Any]]] = {
     "ensemble": Ensemble,
     "gated": Gated,
     "intersection": Intersection,
+    "laned": Laned,
     "layered": Layered,
+    "sequenced": Sequenced,
 }
 KINDS: dict[str, Callable[[dict[str, Any], Arrays, Nest], LanguageModel]] = {
     "association": _association,

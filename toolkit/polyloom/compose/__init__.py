@@ -5,8 +5,12 @@ from polyloom.compose.certificate import Certificate, GateCertificate
 from polyloom.compose.contrast import Contrast, avoid
 from polyloom.compose.ensemble import Ensemble
 from polyloom.compose.gated import Gated
+from polyloom.compose.lane import Lane
+from polyloom.compose.laned import Laned
 from polyloom.compose.layered import Layer, Layered
 from polyloom.compose.recipe import read_recipe, replay
+from polyloom.compose.sequenced import Sequenced
+from polyloom.compose.stage import Stage
 from polyloom.compose.weave import weave
 
 __all__ = [
@@ -15,8 +19,12 @@ __all__ = [
     "Ensemble",
     "GateCertificate",
     "Gated",
+    "Lane",
+    "Laned",
     "Layer",
     "Layered",
+    "Sequenced",
+    "Stage",
     "avoid",
     "difference",
     "interpolate",

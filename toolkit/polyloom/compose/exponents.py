@@ -13,7 +13,7 @@ Z needs every token, so a round reads the whole vocabulary at each place.  The l
 rounds if they are small, and asked of the layers again if they are not.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,17 +84,20 @@ def _moments(chance: Floats, logs: Floats) -> Floats:
     return found
 
 
-def pooled(voices: list[tuple[float, Floats]]) -> tuple[Floats, Floats]:
+def pooled(voices: Sequence[tuple[float | Floats, Floats]]) -> tuple[Floats, Floats]:
     """Σ_k w_k ln p_k, float64 (…, V), and ln Z, float64 (…), of weights with rows (…, V) of log-probabilities.
 
-    A weight of 0 is not read.  Raises InputError where that is no distribution: no token is possible, or one that a
-    layer with a negative weight finds impossible has no end, or the numbers are too large.
+    A weight may be an array (…, 1), another one for each row.  A weight of 0 is not read.  Raises InputError where that
+    is no distribution: no token is possible, or one that a layer with a negative weight finds impossible has no end, or
+    the numbers are too large.
     """
     scores = np.zeros_like(voices[0][1])
     with np.errstate(over="ignore", invalid="ignore"):
         for weight, row in voices:
-            if weight:
+            if np.all(weight):
                 scores += weight * row
+            elif np.any(weight):
+                scores += np.where(weight, weight * row, 0.0)  # 0 · −∞ is no number
         top = scores.max(-1)
         if not np.isfinite(top).all():
             raise InputError(

@@ -11,18 +11,23 @@ and promise stands in `pool`; nothing here knows which of them it has.  A `Layer
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from polyloom.buffer import TokenBuffer
 from polyloom.compose.certificate import Certificate
 from polyloom.compose.composite import Composite, CompositeContinuation, check_member
+from polyloom.compose.lane import Lane
 from polyloom.compose.linear import Voices, distributions
 from polyloom.compose.pool import pool_of, sounding
 from polyloom.documents import Documents, Ids, encoded
 from polyloom.errors import InputError
 from polyloom.explanation import Explanation, parts
 from polyloom.model import Arrays, Candidates, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
+
+if TYPE_CHECKING:
+    from polyloom.compose.laned import Laned
 
 RECALLED = 32  # places at most whose rows of every layer are kept: a draft that is being verified is shorter
 
@@ -127,6 +132,16 @@ class Layered(Composite["LayeredContinuation"]):
             raise InputError(f"Name at least one layer that shall speak; the layers are {', '.join(self.layers)}.")
         self._known(*names)
         return self.with_weights({name: (old or 1.0) * (name in names) for name, old in self.weights.items()})
+
+    def with_lanes(self, lanes: Mapping[str, Lane]) -> "Laned":
+        """The same layers under weights that change along the text: `{"poems": Lane([(0, 0.0), (200, 1.0)])}`.
+
+        Layers of a mix in the mix have paths, such as "poems/base".  Raises InputError for a path that leads to no
+        layer, for values that the pool cannot use, and where all weights would be zero.
+        """
+        from polyloom.compose.laned import Laned
+
+        return Laned(self, lanes)
 
     def fit_weights(self, documents: Documents) -> "Layered":
         """The same layers with the weights that make `documents` likeliest, and a `certificate` of how good they are.

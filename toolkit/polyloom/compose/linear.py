@@ -41,11 +41,11 @@ def mixed(voices: Sequence[tuple[float | Floats, Floats]]) -> Floats:
     total = np.zeros_like(voices[0][1])
     for share, row in voices:
         total += share * np.exp(row)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):  # of what is impossible, and of shares that are 0 at some of many places
         found = np.log(total)
-    lost = total == 0  # too small for a float, though its logarithm is not
-    if lost.any():
-        found[lost] = np.logaddexp.reduce([(np.log(share) + row)[lost] for share, row in voices])
+        lost = total == 0  # too small for a float, though its logarithm is not
+        if lost.any():
+            found[lost] = np.logaddexp.reduce([(np.log(share) + row)[lost] for share, row in voices])
     return found
 
 

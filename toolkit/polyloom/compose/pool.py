@@ -30,6 +30,7 @@ from polyloom.explanation import Explanation, Scale, Term
 from polyloom.model import Candidates, Continuation, Floats, LanguageModel, best
 
 T = TypeVar("T")
+Factored = Sequence[tuple[float | Floats, T]]  # factors that may be arrays, another one at each place
 
 
 class Pool(ABC):
@@ -43,10 +44,15 @@ class Pool(ABC):
     def check(self, weights: Mapping[str, object]) -> None:
         """InputError naming the layer whose weight this pool cannot use, or if all of them are 0."""
         for name, weight in weights.items():
-            if not (isinstance(weight, Real) and math.isfinite(weight) and float(weight) >= self.least):
-                raise InputError(f"The weight of {name!r} must be {self.asked}, got {weight!r}.")
+            self.check_weight(name, weight)
         if not any(weights.values()):
             raise InputError(f"All weights are zero ({', '.join(weights)}): raise at least one.")
+
+    @final
+    def check_weight(self, name: str, weight: object) -> None:
+        """InputError if this pool cannot use the weight of a layer of this name."""
+        if not (isinstance(weight, Real) and math.isfinite(weight) and float(weight) >= self.least):
+            raise InputError(f"The weight of {name!r} must be {self.asked}, got {weight!r}.")
 
     @abstractmethod
     def distribution(self, voices: Voices[Continuation]) -> Floats:
@@ -62,16 +68,16 @@ class Pool(ABC):
         return None
 
     @abstractmethod
-    def factors(self, weights: Sequence[float]) -> Floats:
-        """What multiplies each layer, float64 (K,)."""
+    def factors(self, weights: Sequence[float] | Floats) -> Floats:
+        """What multiplies each layer, float64 (…, K) as the weights: at one place, or at each of many."""
 
     @abstractmethod
-    def mixed(self, voices: Voices[Floats]) -> Floats:
+    def mixed(self, voices: Factored[Floats]) -> Floats:
         """The log-probabilities of the mix, of those of the layers."""
 
     @abstractmethod
-    def log_likelihood(self, voices: Voices[LanguageModel], ids: Ids) -> Floats:
-        """ln p(token_t | tokens before t), float64 (T,)."""
+    def log_likelihood(self, voices: Factored[LanguageModel], ids: Ids) -> Floats:
+        """ln p(token_t | tokens before t), float64 (T,); factors may be arrays (T,), one for each token."""
 
     @abstractmethod
     def account(
@@ -96,13 +102,13 @@ class Linear(Pool):
     least = 0.0
     asked = "a finite number of 0 or more"
 
-    def factors(self, weights: Sequence[float]) -> Floats:
+    def factors(self, weights: Sequence[float] | Floats) -> Floats:
         """The weights divided by their sum."""
         given = np.array(weights)
-        given = given / given.max()  # first, since the sum of very large ones would not be finite
-        return given / given.sum()
+        given = given / given.max(-1, keepdims=True)  # first, since the sum of very large ones would not be finite
+        return given / given.sum(-1, keepdims=True)
 
-    def mixed(self, voices: Voices[Floats]) -> Floats:
+    def mixed(self, voices: Factored[Floats]) -> Floats:
         """ln Σ_k v_k p_k, element by element: of one token as well as of all."""
         return linear.mixed(voices)
 
@@ -118,7 +124,7 @@ class Linear(Pool):
         """The layers, or their layers if they are such mixes."""
         return linear.opened(voices)
 
-    def log_likelihood(self, voices: Voices[LanguageModel], ids: Ids) -> Floats:
+    def log_likelihood(self, voices: Factored[LanguageModel], ids: Ids) -> Floats:
         """Of the members' likelihoods alone, without reading the whole vocabulary."""
         return self.mixed([(share, model.log_likelihood(ids)) for share, model in voices])
 
@@ -146,11 +152,11 @@ class Log(Pool):
     least = -math.inf
     asked = "a finite number"
 
-    def factors(self, weights: Sequence[float]) -> Floats:
+    def factors(self, weights: Sequence[float] | Floats) -> Floats:
         """The weights as they are."""
         return np.array(weights, np.float64)
 
-    def mixed(self, voices: Voices[Floats]) -> Floats:
+    def mixed(self, voices: Factored[Floats]) -> Floats:
         """Σ_k w_k ln p_k − ln Z."""
         scores, normaliser = pooled(voices)
         return scores - normaliser[..., None]
@@ -163,14 +169,16 @@ class Log(Pool):
         """Of the whole distribution, which Z needs."""
         return best(self.distribution(voices), k)
 
-    def log_likelihood(self, voices: Voices[LanguageModel], ids: Ids) -> Floats:
+    def log_likelihood(self, voices: Factored[LanguageModel], ids: Ids) -> Floats:
         """Block by block over the whole vocabulary, which Z needs."""
-        found: list[Floats] = []
-        weights = [weight for weight, _ in voices]
+        found, start = np.empty(len(ids)), 0
+        weights = [np.broadcast_to(weight, len(ids))[:, None] for weight, _ in voices]  # (T, 1)
         for logs, targets in blocks([model for _, model in voices], [ids]):
-            scores, normaliser = pooled(list(zip(weights, logs, strict=True)))
-            found.append(scores[np.arange(len(targets)), targets] - normaliser)
-        return np.concatenate(found) if found else np.empty(0)
+            part = slice(start, start + len(targets))
+            scores, normaliser = pooled([(weight[part], rows) for weight, rows in zip(weights, logs, strict=True)])
+            found[part] = scores[np.arange(len(targets)), targets] - normaliser
+            start += len(targets)
+        return found
 
     def account(
         self, layers: Sequence[tuple[str, float, Explanation]], rows: Voices[Floats], token: int
