@@ -10,6 +10,7 @@ raises InputError.
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, Self, final
 
 import numpy as np
@@ -59,11 +60,16 @@ class Tilted(Rowwise[RowwiseContinuation]):
         (name, other), (ours, theirs) = self.names, accounts
         tilt = self._tilt(*rows)
         scores, normaliser = self._scores(rows[0], tilt)
-        gained, told = float(tilt[token]), self.told(ours.probability, theirs.probability, float(tilt[token]))
-        part = Explanation(ours.piece, ours.context, "logit", (Term(other, gained, told, theirs),), gained)
+        gained = float(tilt[token])
+        heard = Term(other, gained, f"{theirs.probability:.6g}", theirs)
         terms = (
             Term(name, float(rows[0][token]), f"ln {ours.probability:.6g}", ours),
-            Term(self.effect, gained, told, part),
+            Term(
+                self.effect,
+                gained,
+                self.told(ours.probability, theirs.probability, gained),
+                replace(ours, scale="logit", terms=(heard,), total=gained),
+            ),
             minus_ln_z(float(normaliser)),
         )
         return "log", terms, float(scores[token] - normaliser)
