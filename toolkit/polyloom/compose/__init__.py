@@ -2,14 +2,18 @@
 
 from polyloom.compose.algebra import difference, interpolate, intersection
 from polyloom.compose.certificate import Certificate, GateCertificate
+from polyloom.compose.choice import best_blend, best_member
+from polyloom.compose.cluster import cluster
 from polyloom.compose.contrast import Contrast, avoid
 from polyloom.compose.ensemble import Ensemble
 from polyloom.compose.gated import Gated
 from polyloom.compose.lane import Lane
 from polyloom.compose.laned import Laned
 from polyloom.compose.layered import Layer, Layered
+from polyloom.compose.perplexities import perplexity_matrix
 from polyloom.compose.recipe import read_recipe, replay
 from polyloom.compose.sequenced import Sequenced
+from polyloom.compose.similarity import nearest, similarity, similarity_matrix
 from polyloom.compose.stage import Stage
 from polyloom.compose.weave import weave
 
@@ -26,10 +30,17 @@ __all__ = [
     "Sequenced",
     "Stage",
     "avoid",
+    "best_blend",
+    "best_member",
+    "cluster",
     "difference",
     "interpolate",
     "intersection",
+    "nearest",
+    "perplexity_matrix",
     "read_recipe",
     "replay",
+    "similarity",
+    "similarity_matrix",
     "weave",
 ]

@@ -1,0 +1,48 @@
+"""The mean of something over the tokens of documents, and how sure one may be of it.
+
+    mean = Σ values / tokens          interval: 95 % by the bootstrap
+
+What is drawn anew are documents; a single document is cut into blocks of tokens, which are not independent, so the
+interval is then too narrow rather than too wide.  Values may be +∞ (a token that one of two models finds impossible):
+then so is the mean, and the interval says how often that would have been drawn.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyloom.errors import InputError
+from polyloom.evaluate.bootstrap import draws, interval
+from polyloom.evaluate.report import BLOCK, FEWEST, Figure, many
+
+Floats = NDArray[np.float64]
+
+
+def mean_of(documents: Sequence[Floats], seed: int = 0) -> tuple[Figure, str]:
+    """Of values of each token (T,), one array a document, none of them NaN or −∞; and what was drawn, in words.
+
+    Raises InputError if there is no token.
+    """
+    given = [values for values in documents if len(values)]
+    if not given:
+        raise InputError("Expected texts with at least one token; they hold none.")
+    units, drawn = (given, many(len(given), "document")) if len(given) > 1 else _blocks(given[0])
+    sums = np.array([_sums(values) for values in units])
+    return Figure(float(_mean(sums.sum(0))), *interval(_mean(draws(sums, seed)))), drawn
+
+
+def _blocks(values: Floats) -> tuple[list[Floats], str]:
+    length = max(1, min(BLOCK, len(values) // FEWEST))
+    found = np.split(values, range(length, len(values), length))
+    return found, f"{many(len(found), 'block')} of {many(length, 'token')}"
+
+
+def _sums(values: Floats) -> Floats:
+    """Σ of what is finite, how many are not, how many there are."""
+    finite = np.isfinite(values)
+    return np.array([values[finite].sum(), np.count_nonzero(~finite), len(values)])
+
+
+def _mean(sums: Floats) -> Floats:
+    return np.where(sums[..., 1] > 0, np.inf, sums[..., 0] / sums[..., 2])
