@@ -16,6 +16,8 @@ import polyloom
 from contract import LanguageModelContract, distribution, nodes
 from polyloom import (
     AssociationModel,
+    Contrast,
+    Ensemble,
     FileError,
     Gated,
     InputError,
@@ -31,6 +33,7 @@ from polyloom.compose import linear
 from polyloom.compose.lane import LATEST, SHAPES
 from polyloom.compose.silence import silence
 from polyloom.files import read, write
+from polyloom.generate.loop import generate
 from toolkit.compose.constant import Constant, random_models
 from toolkit.compose.test_hybrid import COUNTS, NETWORK, OTHERS, WORDS, agrees, skewed
 
@@ -47,9 +50,17 @@ MAKES: dict[str, Callable[[], LanguageModel]] = {
     "lanes inside, and of the text": lambda: Layered(two(), {"log": Layer(two("log")), "b": Layer(OTHERS)}).with_lanes(
         {"base/counts": RISE, "log/base": Lane([(3, 1.0), (20, 0.2)], origin="text"), "b": FALL}
     ),
-    "in other composites": lambda: Gated(
-        {"mix": Layered(two().with_lanes({"counts": RISE}), {"b": Layer(OTHERS, 0.2)}), "network": NETWORK}
+    "in other composites": lambda: Ensemble(
+        {
+            "mix": Layered(two().with_lanes({"counts": RISE}), {"b": Layer(OTHERS, 0.2)}),
+            "gated": Gated({"log": two("log").with_lanes({"counts": RISE}), "network": NETWORK}),
+        },
+        vote="majority",
     ),
+    "of other composites": lambda: Layered(
+        Ensemble({"network": NETWORK, "counts": COUNTS}, vote="product"),
+        {"contrast": Layer(Contrast(COUNTS, two().with_lanes({"counts": RISE}))), "gated": Layer(Gated({"b": OTHERS}))},
+    ).with_lanes({"base": FALL, "contrast": Lane([(0, 0.5), (9, 2.0)])}),
 }
 
 
@@ -424,6 +435,13 @@ def test_recipes_write_the_same(sea: AssociationModel, lullabies: AssociationMod
     written = laned.generate("At night the", Sampling(seed=2, max_tokens=15))
     assert polyloom.replay(written.recipe, laned).text == written.text
     assert polyloom.replay(written.fork(4, "moon").recipe, laned).text == written.fork(4, "moon").text
+    place = laned.begin("At")
+    place.extend("night the")
+    later = generate(place, Sampling(seed=2, max_tokens=15))
+    assert later.recipe["origin"] == 1
+    assert polyloom.replay(json.loads(json.dumps(later.recipe)), laned).steps == later.steps != written.steps
+    with pytest.raises(InputError, match="origin must be a whole number from 0 to 3"):
+        polyloom.replay(later.recipe | {"origin": 4}, laned)
 
 
 def test_text_that_changes_sides_is_followed(sea: AssociationModel, lullabies: AssociationModel) -> None:

@@ -15,6 +15,8 @@ from contract import LanguageModelContract, afresh, distribution, nodes
 from polyloom import (
     AssociationModel,
     ByteVocabulary,
+    Contrast,
+    Ensemble,
     FileError,
     Gated,
     InputError,
@@ -48,11 +50,16 @@ MAKES: dict[str, Callable[[], LanguageModel]] = {
             Stage(Layered(NETWORK, {"b": Layer(OTHERS)}).with_lanes({"b": RISE}), 3),
             Stage(Layered(NETWORK, {"b": Layer(OTHERS)}, "log"), until="</s>"),
             Stage(Gated({"a": three(), "b": COUNTS}), 4),
+            Stage(Ensemble({"a": NETWORK, "b": COUNTS}, "rank"), 4),
         ],
         fade=2,
     ),
     "in other composites": lambda: Gated(
-        {"log": Layered(three(), {"b": Layer(OTHERS, 0.2)}, "log"), "mix": Layered(three(), {"b": Layer(NETWORK)})}
+        {
+            "log": Layered(three(), {"b": Layer(OTHERS, 0.2)}, "log"),
+            "ensemble": Ensemble({"mix": Layered(three(), {"b": Layer(NETWORK)}), "b": OTHERS}),
+            "contrast": Contrast(COUNTS, three(), plausible=0.1),
+        }
     ),
     "under a lane": lambda: Layered(three(), {"b": Layer(OTHERS)}).with_lanes({"b": RISE}),
 }
@@ -261,7 +268,7 @@ def test_what_was_said_lately_is_remembered() -> None:
         assert place.shares(6, ago) == pytest.approx(place.back(ago).shares(6))
 
 
-def test_networks_and_counts_follow_each_other() -> None:
+def test_networks_and_counts_follow_each_other(tmp_path: Path) -> None:
     counts = AssociationModel.fit(["a b c d e f g h c d a b"], decoders.WORDS, order=3)
     sequence = Sequenced(
         [Stage(decoders.model(), 4), Stage(counts, until="c d"), Stage(decoders.model(seed=3))], fade=3
@@ -271,6 +278,10 @@ def test_networks_and_counts_follow_each_other() -> None:
     np.testing.assert_allclose(place.extend(text)[:-1], rows[1:], atol=1e-9)
     np.testing.assert_allclose(sequence.log_likelihood(text), rows[np.arange(30), text], atol=1e-9)
     assert abs(place.explain("a").residual) < 1e-9
+    again = polyloom.load(sequence.save(tmp_path / "mix.psamc"))
+    assert again.digest == sequence.digest
+    # Where weights lie in memory decides in which order a processor adds.
+    np.testing.assert_allclose(again.log_likelihood(text), sequence.log_likelihood(text), atol=1e-12)
 
 
 def test_stages_are_heard_in_what_is_written(sea: AssociationModel, lullabies: AssociationModel) -> None:

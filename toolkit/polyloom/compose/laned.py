@@ -26,6 +26,8 @@ from polyloom.explanation import Explanation, Term
 from polyloom.model import Arrays, Continuation, Floats, LanguageModel, Manifest
 from polyloom.whole import whole
 
+AHEAD = 64  # places whose weights are found together: one at a time, a lane costs as much as a model of counts
+
 
 class Laned(Moving["LanedContinuation"]):
     """`mix` under lanes, by the paths of its layers: what `mix.with_lanes(lanes)` gives.
@@ -108,7 +110,7 @@ class LanedContinuation(MovingContinuation):
     """One state for each layer, all at the same place."""
 
     model: "Laned"  # pyright: ignore[reportIncompatibleVariableOverride] - every Laned moves
-    _known: tuple[int, int, Floats] | None = None  # length, origin, and the factors (1, K) there
+    _known: tuple[int, int, Floats] | None = None  # origin, a place, and the factors from there on, (some, K)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -118,13 +120,13 @@ class LanedContinuation(MovingContinuation):
 
     def factors(self, n: int = 1) -> Floats:
         """What multiplies each layer at the last n places, float64 (n, K): the last row is for the next token."""
-        where = self._length, self.origin
-        if n == 1 and self._known is not None and self._known[:2] == where:
-            return self._known[2]
-        places = np.arange(self._length - n + 1, self._length + 1)
-        found = self.model.pooling.factors(self.model.weights(places, self.origin))
-        self._known = *where, found[-1:]
-        return found
+        first, origin = self._length - n + 1, self.origin
+        known, start, found = self._known or (-1, 0, np.empty((0, 0)))
+        if known != origin or not start <= first <= start + len(found) - n:
+            places = np.arange(first, first + max(n, AHEAD))
+            start, found = first, self.model.pooling.factors(self.model.weights(places, origin))
+            self._known = origin, start, found
+        return found[first - start : first - start + n]
 
     def _explain(self, token: int) -> Explanation:
         accounts, factors = [member.explain(token) for member in self.members], self.factors()[0].tolist()

@@ -5,9 +5,10 @@
      "prompt": "At night the", "temperature": 0.8, "seed": 1, …}
 
 Models are named by the digest of all that they hold, never stored.  A model that is no mix has the name "model" and the
-pool null.  A generation adds its settings, `tokens` if the prompt as text would be read otherwise, and, if it was taken
-up again at a step, the tokens `kept` and the one that was put there, `token`.  A mixing desk adds who is `muted` or
-`soloed`.  Both read each other's: what a reader has no use for it leaves, what is missing stays as it was.
+pool null.  A generation adds its settings, `tokens` if the prompt as text would be read otherwise, `origin` if only so
+many tokens of it are the one that `begin` was given, and, if it was taken up again at a step, the tokens `kept` and the
+one that was put there, `token`.  A mixing desk adds who is `muted` or `soloed`.  Both read each other's: what a reader
+has no use for it leaves, what is missing stays as it was.
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ from polyloom.files import replacing
 from polyloom.generate.loop import resume, retrace
 from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Generation
-from polyloom.model import LanguageModel
+from polyloom.model import Continuation, LanguageModel
 from polyloom.protocols import Continues
 from polyloom.tokens.vocabulary import Vocabulary
 
@@ -60,6 +61,8 @@ def written_by(origin: Continues, prompt: str, kept: Sequence[int], token: int |
     found: Recipe = {**members(model), "weights": weights, "prompt": prompt}
     if not _reads(model.vocabulary, prompt, origin.tokens):
         found["tokens"] = origin.tokens.tolist()
+    if isinstance(origin, Continuation) and origin.origin < len(origin.tokens):
+        found["origin"] = origin.origin
     found |= {"kept": list(kept)} if kept else {}
     found |= {"token": token} if token is not None else {}
     return found | {field.name: _plain(getattr(sampling, field.name)) for field in dataclasses.fields(Sampling)}
@@ -74,7 +77,7 @@ def replay(recipe: Mapping[str, Any] | str | os.PathLike[str], models: LanguageM
     """
     given = checked(recipe if isinstance(recipe, Mapping) else read_recipe(recipe))
     model, sampling = _mixed(given, _models(models)), _sampling(given)
-    place = model.begin(given.get("tokens", given.get("prompt", "")))
+    place = model.replay(given.get("tokens", given.get("prompt", "")), {}, given.get("origin"))
     start = Generation(model.vocabulary.decode(place.tokens), "", (), sampling, place.fork())
     kept = retrace(place, [model.token_id(token) for token in given.get("kept", [])])
     return resume(start, kept, place, given.get("token"), sampling)
