@@ -16,6 +16,7 @@ from polyloom.compose.ensemble import Ensemble
 from polyloom.compose.gated import Gated
 from polyloom.compose.laned import Laned
 from polyloom.compose.layered import Layered
+from polyloom.compose.rejecting import Rejecting
 from polyloom.compose.sequenced import Sequenced
 from polyloom.errors import FileError, InputError
 from polyloom.files import DEEPEST, Arrays, read, referenced
@@ -108,6 +109,7 @@ COMPOSITES: dict[str, type[Composite[Any]]] = {
     "intersection": Intersection,
     "laned": Laned,
     "layered": Layered,
+    "rejecting": Rejecting,
     "sequenced": Sequenced,
 }
 KINDS: dict[str, Callable[[dict[str, Any], Arrays, Nest], LanguageModel]] = {

@@ -268,7 +268,7 @@ def test_a_closed_memory_says_so(tmp_path: Path) -> None:
         ({"importance": True}, "importance must be a finite number"),
         ({"at": -1.0}, "at must be a finite number"),
         ({"at": float("inf")}, "at must be a finite number"),
-        ({"at": 1e12}, "at most 253402300799"),
+        ({"at": 1e12}, "at must be a finite number from 0 to"),
     ],
 )
 def test_what_cannot_be_remembered(tmp_path: Path, given: dict[str, Any], said: str) -> None:

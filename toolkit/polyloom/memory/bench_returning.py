@@ -21,6 +21,7 @@ import numpy as np
 
 from polyloom.association.model import AssociationModel
 from polyloom.cli.rows import Row
+from polyloom.compose.layered import Layered
 from polyloom.documents import Ids
 from polyloom.memory.settings import DAY
 from polyloom.memory.store import MemoryStore
@@ -73,7 +74,7 @@ def _session(memory: MemoryStore, base: LanguageModel, dialogue: Dialogue) -> Fl
     found, text, prompt = list[Floats](), np.empty(0, np.int64), ""
     for n, (who, said) in enumerate(dialogue):
         mix = memory.model(base, "now", prompt or None)
-        without = mix.with_weights({name: 0.0 for name in mix.layers if name not in ("base", *SHORT)})
+        without = Layered(base, {name: layer for name, layer in memory.layers("now").items() if name in SHORT})
         turn = memory.remember(said, "now", role=who, at=START + (EARLIER + 1) * DAY + n)
         text, prompt = np.concatenate([text, turn.tokens]), said
         found.append(np.stack([model.log_likelihood(text)[-len(turn.tokens) :] for model in (mix, without)]))

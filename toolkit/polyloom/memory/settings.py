@@ -5,13 +5,12 @@ memory is asked, so they may be others each time it is opened.
 """
 
 import json
-import math
 from dataclasses import asdict, dataclass
-from numbers import Real
 from typing import Any
 
 from polyloom.association.skip import Template, templates
 from polyloom.errors import InputError
+from polyloom.real import real
 from polyloom.whole import whole
 
 DAY = 86_400.0  # seconds
@@ -38,7 +37,7 @@ class Settings:
         object.__setattr__(self, "working", whole("working", self.working, 1))
         object.__setattr__(self, "skips", tuple(templates(self.skips)))
         for name in ("bucket", "half_life"):
-            object.__setattr__(self, name, number(name, getattr(self, name), 1.0))
+            object.__setattr__(self, name, real(name, getattr(self, name), 1))
 
     @classmethod
     def read(cls, text: str) -> "Settings":
@@ -60,10 +59,3 @@ class Settings:
                     f"The memory was made with {name}={ours!r}, which its counts depend on; got {theirs!r}. "
                     f"Leave {name} as it is, or make another memory."
                 )
-
-
-def number(name: str, value: object, least: float = 0.0) -> float:
-    """A finite number of at least `least`; InputError if it is none."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or float(value) < least:
-        raise InputError(f"{name} must be a finite number of at least {least:g}, got {value!r}.")
-    return float(value)

@@ -15,47 +15,39 @@ Text is stored in plain, in that folder and nowhere else; nothing is sent anywhe
 """
 
 import os
-import time as clock
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Self
 
 import numpy as np
 
 from polyloom.association.counts import shapes
 from polyloom.association.model import AssociationModel
 from polyloom.compose.layered import Layer, Layered
+from polyloom.compose.rejecting import Rejecting
 from polyloom.documents import Ids
 from polyloom.errors import InputError, VocabularyMismatch
 from polyloom.generate.trace import Generation
 from polyloom.memory import vocabulary as stored
-from polyloom.memory.avoid import avoiding
 from polyloom.memory.database import Database
 from polyloom.memory.drift import Drift, drift
 from polyloom.memory.index import Among, Index
+from polyloom.memory.journal import LAST, Journal, Row, Said
 from polyloom.memory.judgement import judged
 from polyloom.memory.layers import Layers
 from polyloom.memory.models import Models
 from polyloom.memory.pruning import least_worth, room_needed
 from polyloom.memory.recalled import Action, Activation, Forgotten, Part, Recalled
 from polyloom.memory.selection import AVOID, HEARD, Selection
-from polyloom.memory.settings import Settings, number
-from polyloom.memory.turn import Turn, mark_of, packed
+from polyloom.memory.settings import Settings
+from polyloom.memory.turn import Turn
 from polyloom.model import LanguageModel
+from polyloom.real import real
 from polyloom.tokens.checks import unicode_text
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.whole import whole
 
-Row: TypeAlias = tuple[int, int, int]  # id, bucket and tokens of a turn
-
-ADD = (
-    "INSERT INTO turn (layer, session, topic, role, time, bucket, importance, text, context, tokens, size, mark) "
-    f"VALUES ({', '.join('?' * 12)})"
-)
-LAST = "SELECT kind, turn, time FROM action ORDER BY id DESC LIMIT 1"
 MOST = 2**63 - 1  # that SQLite counts
-LATEST = 253_402_300_799.0  # the last second of the year 9999, after which dates have no name
 CALLED = 20  # passages that say which topics speak for a prompt
 REMAINS = (
     "The vocabulary may still list its words, and what was made before may still count it: models that were asked for, "
@@ -89,9 +81,11 @@ class MemoryStore:
         except BaseException:
             self._database.close()
             raise
-        self._levels = shapes(self.settings.order, self.settings.skips)
-        models = Models(self._database, self.vocabulary, self._levels, self.folder / "blocks")
+        levels = shapes(self.settings.order, self.settings.skips)
+        models = Models(self._database, self.vocabulary, levels, self.folder / "blocks")
         self._layers = Layers(self._database, models, self.settings)
+        self._journal = Journal(self._database, models, self.settings.bucket)
+        self._reach = max(max(shape.path, default=0) for shape in levels)
         self._index, self._gone = Index(), 0
 
     # what is there
@@ -115,7 +109,7 @@ class MemoryStore:
         tokens, end = self.vocabulary.encode(text), self.vocabulary.sentence_end
         if end is not None and len(tokens):
             tokens = np.append(tokens, end)
-        return self._add(HEARD, text, tokens[:0], tokens, (session, topic, role), importance, at)
+        return self._journal.add(Said(HEARD, text, tokens[:0], tokens, session, topic, role, importance, at))
 
     def turns(self, session: str | None = None, topic: str | None = None) -> list[Turn]:
         """What was heard, oldest first: all of it, or that of a session and a topic."""
@@ -123,11 +117,11 @@ class MemoryStore:
 
     def sessions(self) -> dict[str, Part]:
         """Each session and what it holds, in the order in which they began."""
-        return self._parts("session")
+        return self._journal.parts("session")
 
     def topics(self) -> dict[str, Part]:
         """Each topic and what it holds, in the order in which they came up."""
-        return self._parts("topic")
+        return self._journal.parts("topic")
 
     def recall(
         self, query: str, k: int = 5, *, session: str | None = None, topic: str | None = None
@@ -182,19 +176,19 @@ class MemoryStore:
         strength: float = 1.0,
         avoid: float = 1.0,
         upto: int | None = None,
-    ) -> Layered:
+    ) -> Layered | Rejecting:
         """The base with the `layers` of this memory; `strength` weighs all of them beside it, 0 or more.
 
-        If something was rejected, the mix is the layer "mix" of a log pool, in which the layer "avoid" makes that
-        unlikely again, the more the larger `avoid` (0: not at all); such a mix reads the whole vocabulary.
+        If something was rejected, the mix is kept from saying it again in the same place, the more the larger `avoid`
+        (`polyloom.compose.rejecting`); such a mix reads the whole vocabulary at each token.
         The mix is a value: it does not change when the memory does.
         """
-        strength, avoid = number("strength", strength), number("avoid", avoid)
+        strength, avoid = real("strength", strength, 0), real("avoid", avoid, 0)
         found = self.layers(session, prompt, upto=upto)
         mix = Layered(base, {name: Layer(layer.model, strength * layer.weight) for name, layer in found.items()})
         with self._database.reading():
             rejected = self._layers.avoided(_id(upto)) if avoid else None
-        return mix if rejected is None else avoiding(mix, rejected, avoid)
+        return mix if rejected is None else Rejecting(mix, rejected, avoid)
 
     def drift(
         self, base: LanguageModel, probe: str | Ids, since: int | None = None, session: str | None = None
@@ -221,8 +215,7 @@ class MemoryStore:
         if not given or text == "":
             raise InputError("Say what to forget: a turn by its id, a session, a topic, or a text.")
         selection = Selection(None, _id(turn), session, topic, text)
-        sql, values = selection.where()
-        with self._taking(f"SELECT id, bucket, size FROM turn WHERE {sql}", values) as rows:
+        with self._journal.taking(*selection.where()) as rows:
             if not rows:
                 asked = ", ".join(f"{name} {value!r}" for name, value in given.items())
                 raise InputError(
@@ -240,8 +233,7 @@ class MemoryStore:
         while (size := self._database.vacuum()) > budget:
             room = room_needed(size, budget, Selection().stamp(self._database)[0])
             worst = least_worth(self._database, self.settings.half_life, room)
-            chosen = "SELECT id, bucket, size FROM turn WHERE id IN (SELECT value FROM json_each(?))"
-            with self._taking(chosen, [str(worst)]) as rows:
+            with self._journal.taking("id IN (SELECT value FROM json_each(?))", [str(worst)]) as rows:
                 gone += rows
         return self._forgotten(gone)
 
@@ -259,15 +251,14 @@ class MemoryStore:
 
     def log(self) -> tuple[Action, ...]:
         """What was accepted and rejected and not undone, nor forgotten since, oldest first."""
-        return tuple(Action(*row) for row in self._database.ask("SELECT kind, turn, time FROM action ORDER BY id"))
+        return self._journal.actions()
 
     def undo(self) -> Action:
         """Take back the last `accept` or `reject`: all counts are as if it had not been.  InputError for none."""
-        asked = "SELECT id, bucket, size FROM turn WHERE id = (SELECT turn FROM action ORDER BY id DESC LIMIT 1)"
-        with self._taking(asked, []) as rows:
+        with self._journal.taking(LAST, []) as rows:
             if not rows:
                 raise InputError("There is nothing to undo: log() lists what was accepted and rejected.")
-            return Action(*self._database.ask(LAST)[0])
+            return self.log()[-1]
 
     # the files
 
@@ -302,52 +293,12 @@ class MemoryStore:
             f"<MemoryStore {self.folder.name}: {count:,} turns of {tokens:,} tokens, {len(self.sessions())} sessions>"
         )
 
-    def _add(
-        self,
-        layer: str,
-        text: str,
-        context: Ids,
-        tokens: Ids,
-        place: tuple[str, str | None, str],
-        importance: float,
-        at: float | None,
-        kind: str | None = None,
-    ) -> Turn:
-        """Write a turn, and a line in the log if it was accepted or rejected."""
-        if not len(tokens):
-            raise InputError(f"The text {text!r} holds no token, so there is nothing to remember.")
-        session, topic, role = _named("session", place[0]), _topic(place[1]), _named("role", place[2])
-        importance, when = _importance(importance), clock.time() if at is None else number("at", at)
-        if when > LATEST:
-            raise InputError(f"at must be in seconds since 1970, at most {LATEST:.0f}, got {at!r}.")
-        raw = packed(context), packed(tokens)
-        row = (layer, session, topic, role, when, int(when // self.settings.bucket), importance, text, *raw)
-        with self._database.writing():
-            id = self._database.change(ADD, (*row, len(tokens), mark_of(text, *raw)))
-            if kind is not None:
-                self._database.change("INSERT INTO action (kind, time, turn) VALUES (?, ?, ?)", (kind, when, id))
-        return Turn(id, layer, session, topic, role, when, importance, text, context, tokens)
-
     def _judged(
         self, kind: str, layer: str, given: Generation | str, session: str, topic: str | None, importance: float
     ) -> Turn:
-        reach = max(max(shape.path, default=0) for shape in self._levels)
-        text, context, tokens = judged(given, self.vocabulary, reach)
-        return self._add(layer, text, context, tokens, (session, topic, f"{kind}ed"), importance, None, kind)
-
-    @contextmanager
-    def _taking(self, asked: str, values: Sequence[Any]) -> Generator[list[Row]]:
-        """The turns of a query: when the block ends well they are gone, files that count them first.
-
-        A process that is killed in between has lost files that are made again, and no turn.
-        """
-        with self._database.writing():
-            rows = self._database.ask(asked, values)
-            yield rows
-            buckets = {bucket for _, bucket, _ in rows}
-            self._layers.models.drop(buckets)
-            self._database.delete(id for id, _, _ in rows)
-        self._layers.models.drop(buckets)  # another process may have made one meanwhile
+        text, context, tokens = judged(given, self.vocabulary, self._reach)
+        said = Said(layer, text, context, tokens, session, topic, f"{kind}ed", importance, action=kind)
+        return self._journal.add(said)
 
     def _forgotten(self, rows: Sequence[Row]) -> Forgotten:
         remains = REMAINS if self._database.clean() else REMAINS + READ
@@ -361,14 +312,6 @@ class MemoryStore:
         for turn in Selection(HEARD, since=self._index.last + 1).turns(self._database):
             self._index.add(turn)
         return self._index
-
-    def _parts(self, column: Literal["session", "topic"]) -> dict[str, Part]:
-        rows = self._database.ask(
-            f"SELECT {column}, count(*), sum(size), min(time), max(time) FROM turn "
-            f"WHERE layer = ? AND {column} IS NOT NULL GROUP BY {column} ORDER BY min(id)",
-            [HEARD],
-        )
-        return {name: Part(*row) for name, *row in rows}
 
     def _opened(self, vocabulary: Vocabulary | None, settings: Settings | None) -> tuple[Vocabulary, Settings]:
         """What the file was made with, held against what was given."""
@@ -387,22 +330,6 @@ class MemoryStore:
 def _made(vocabulary: Vocabulary | None, settings: Settings) -> dict[str, bytes] | None:
     """What a new file is to hold; None if none may be made."""
     return None if vocabulary is None else {**stored.written(vocabulary), "settings": settings.written().encode()}
-
-
-def _named(what: str, given: str) -> str:
-    if not unicode_text(given, f"the {what}"):
-        raise InputError(f"The {what} needs a name that is not empty.")
-    return given
-
-
-def _topic(given: str | None) -> str | None:
-    return None if given is None else _named("topic", given)
-
-
-def _importance(given: float) -> float:
-    if not (found := number("importance", given)):
-        raise InputError("importance must be above 0: what has none is not remembered.")
-    return found
 
 
 def _id(given: int | None) -> int | None:
