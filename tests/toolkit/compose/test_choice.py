@@ -38,7 +38,7 @@ def models() -> dict[str, Constant]:
 
 def test_the_member_that_wrote_a_text_is_found(models: dict[str, Constant]) -> None:
     for name, model in models.items():
-        texts = [written(model, 40, seed) for seed in range(8)]
+        texts = [written(model, 40, seed) for seed in range(12)]
         found = polyloom.best_member(models, texts)
         assert (found.name, found.model) == (name, model)
         assert found.scores == pytest.approx({name: nats(models[name], texts) for name in models})
@@ -47,7 +47,7 @@ def test_the_member_that_wrote_a_text_is_found(models: dict[str, Constant]) -> N
         ahead, _ = mean_of([model.log_likelihood(ids) - second.log_likelihood(ids) for ids in texts])
         assert found.ahead == ahead
         assert found.clear
-        assert f"ahead of {list(found.scores)[1]}, over 8 documents: clear" in str(found)
+        assert f"ahead of {list(found.scores)[1]}, over 12 documents: clear" in str(found)
 
 
 def test_members_that_say_the_same_are_not_told_apart(models: dict[str, Constant]) -> None:

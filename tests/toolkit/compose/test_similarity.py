@@ -99,7 +99,7 @@ def test_a_similarity_is_the_mean_over_the_places(measure: str) -> None:
     places = [measure_of(measure, 2)(teacher_forced(a, ids), teacher_forced(b, ids)) for ids in texts if len(ids)]
     assert found.value == pytest.approx(np.concatenate(places).mean(), abs=1e-15)
     assert found.texts == pytest.approx([part.mean() for part in places])
-    assert (found.tokens, found.drawn, found.measure) == (8, "2 documents", measure)
+    assert (found.tokens, found.drawn, found.measure) == (8, "8 blocks of 1 token", measure)
     assert found.interval[0] <= found.value <= found.interval[1]
     assert str(found).startswith(f"{found.value:.4f} (")
     assert polyloom.similarity(b, a, on=texts, measure=measure, k=2).value == pytest.approx(found.value)

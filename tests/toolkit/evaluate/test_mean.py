@@ -11,11 +11,11 @@ from polyloom.evaluate.mean import mean_of
 
 
 def test_it_is_over_tokens_and_not_over_documents() -> None:
-    documents = [np.array([1.0, 2.0, 3.0]), np.empty(0), np.array([10.0])]
+    documents = [np.array([1.0, 2.0, 3.0]), np.empty(0), *[np.array([10.0])] * 10]
     figure, drawn = mean_of(documents)
-    assert figure.value == 4.0
-    assert drawn == "2 documents"
-    assert (figure.low, figure.high) == (2.0, 10.0)  # the same document twice is drawn half of the time
+    assert figure.value == 106 / 13
+    assert drawn == "11 documents"
+    assert figure.high == 10.0  # the first is not drawn in every third draw
 
 
 def test_its_interval_is_that_of_the_bootstrap() -> None:
@@ -35,8 +35,19 @@ def test_one_document_is_cut_into_blocks(tokens: int, drawn: str) -> None:
     assert mean_of([np.zeros(10_000)])[1] == "100 blocks of 100 tokens"
 
 
+def test_two_documents_that_agree_prove_little() -> None:
+    """They are cut, too: none of the blocks holds tokens of both."""
+    dice = np.random.default_rng(1)
+    ours, theirs = dice.normal(size=(2, 50))
+    figure, drawn = mean_of([ours - ours.mean() + 0.1, theirs - theirs.mean() + 0.1])
+    assert figure.value == pytest.approx(0.1)
+    assert figure.low < 0 < figure.high
+    assert drawn == "20 blocks of 5 tokens"
+    assert mean_of([ours[:6], theirs[:40]])[1] == "23 blocks of 2 tokens"
+
+
 def test_what_is_infinite_is_infinite_and_its_interval_says_how_surely() -> None:
-    figure, _ = mean_of([np.array([1.0]), np.array([math.inf])] + [np.array([1.0])] * 2)
+    figure, _ = mean_of([np.array([1.0]), np.array([math.inf])] + [np.array([1.0])] * 9)
     assert (figure.low, figure.value, figure.high) == (1.0, math.inf, math.inf)
 
 
