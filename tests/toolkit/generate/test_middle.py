@@ -210,6 +210,8 @@ def test_a_narrow_beam_finds_the_best_and_says_what_it_is(model: LanguageModel, 
     rest = math.fsum(math.exp(a) for m, (a, _) in table.items() if m not in {one.tokens for one in found.candidates})
     assert found.unseen == pytest.approx(rest, rel=1e-6)
     assert "≈" in str(found)
+    assert str(found).endswith(f"of {READ * 2 * V} that were looked at")
+    assert str(model.predict_middle([2], [3])).endswith("of all 6")
 
 
 def test_several_lengths_compete(model: LanguageModel) -> None:

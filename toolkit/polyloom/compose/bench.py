@@ -15,6 +15,7 @@ from polyloom.association.bench_speed import FEW, PUBLISHED, full_distributions
 from polyloom.association.bench_text import PROMPT, STEPS, Split, novel
 from polyloom.association.model import AssociationModel
 from polyloom.cli.rows import Better, Row
+from polyloom.compose import bench_middle
 from polyloom.compose.layered import Layer, Layered
 from polyloom.documents import Ids
 
@@ -25,7 +26,7 @@ BARS = {50: "value <= 50", 90: "value <= 100"}  # µs, by percentile
 
 
 def rows(shared: Path | None) -> Iterator[Row]:
-    """The group's rows, in about half a minute."""
+    """The group's rows, in about two minutes."""
     book = novel(shared)
     models = [
         AssociationModel.fit([part], book.vocabulary, held_out=[book.held_out])
@@ -37,6 +38,7 @@ def rows(shared: Path | None) -> Iterator[Row]:
     yield from _log_rows(log, book)
     yield from _fitted_rows(linear, book, book.judged[:FITTED], "EM")
     yield from _fitted_rows(log, book, book.judged[:FITTED_LOG], "Newton")
+    yield from bench_middle.rows(shared)
 
 
 def _mix(models: Sequence[AssociationModel], pool: str) -> Layered:

@@ -67,7 +67,8 @@ class Middle:
     def __str__(self) -> str:
         sign = "=" if self.exact else "≈"
         lines = [f"{one.text!r:24} {sign} {one.probability:.4f}" for one in self.candidates]
-        return "\n".join([*lines, f"{'all' if self.exact else 'the best'} of {self.visited:,} that were looked at"])
+        told = f"of all {self.visited:,}" if self.exact else f"of {self.visited:,} that were looked at"
+        return "\n".join([*lines, told])
 
 
 @dataclass(frozen=True, eq=False)
