@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from polyloom import AssociationModel, InputError, WordVocabulary
 from polyloom.association.gate import ENOUGH, FLOOR, Gate
-from polyloom.em import mixture_weights
+from polyloom.mixture import mixture_weights
 from polyloom_kernels.history import Memory
 from toolkit.association import held
 from toolkit.association.held import rows, same_tapes

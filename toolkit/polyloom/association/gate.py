@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from polyloom.em import mixture_weights
 from polyloom.errors import FileError
+from polyloom.mixture import mixture_weights
 from polyloom.model import Arrays, Floats
 from polyloom_kernels.gate import opened
 from polyloom_kernels.gate import slope as gain
@@ -53,7 +53,7 @@ class Gate:
     def fit(self, parts: Floats, features: Floats) -> "Gate":
         """Make held-out tokens likely: `parts` p of each under each component (K, T), `features` (T, F).
 
-        Shares that are the same everywhere come first, by expectation–maximisation; then Adam lets them depend on the
+        Shares that are the same everywhere come first, the best there are; then Adam lets them depend on the
         features, pulled back the more the less text there is.  On too little text nothing is fitted.
         """
         if len(parts) == 1 or parts.shape[1] < ENOUGH:

@@ -1,8 +1,8 @@
 """A certificate: how good fitted weights are, and how much better any others could be.
 
-Both objectives of `Layered.fit_weights` are concave, so a bound on what is left follows from the slope where the search
-stopped; nobody has to believe that it found the top.  The certificate belongs to the fit and not to the model: moving a
-fader drops it, a file does not hold it, and it does not enter the digest.
+Both objectives of `Layered.fit_weights` are concave, so a bound on what is left, the duality gap, follows from the
+slope where the search stopped; nobody has to believe that it found the top.  The certificate belongs to the fit and not
+to the model: moving a fader drops it, a file does not hold it, and it does not enter the digest.
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Certificate:
-    """What `fit_weights` reached: the mean log-likelihood in nats a token, and what is left to gain.
+    """What `fit_weights` reached: the mean log-likelihood in nats a token, and what is left to gain, the duality gap.
 
     No weights within `box` (a range for each layer; None: no weights at all) reach more than `objective + gain` on the
     same text.  `unknown` of its `tokens` were `<unk>`: they count like others, though guessing them is easier.
@@ -37,6 +37,22 @@ class Certificate:
             f"{self.unknown:,} of them <unk>; no other {others} gain more than {self.gain:.1e} nats; "
             f"{self.rounds} round{'s' * (self.rounds != 1)}"
         )
+
+
+@dataclass(frozen=True)
+class PruneCertificate(Certificate):
+    """What `prune` reached: `objective` and `gain` of the layers that stayed, at their best weights.
+
+    The best weights of all layers reach at most `cost` nats a token more than the ones that stayed without those that
+    were `dropped`.
+    """
+
+    dropped: tuple[str, ...] = ()
+    cost: float = 0.0
+
+    def __str__(self) -> str:
+        named = f"without {', '.join(self.dropped)}" if self.dropped else "no layer was dropped"
+        return f"{super().__str__()}; {named}: with all layers at most {self.cost:.6f} nats more"
 
 
 @dataclass(frozen=True)

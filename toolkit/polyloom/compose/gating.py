@@ -17,8 +17,8 @@ from polyloom.association.gate import ENOUGH, FLOOR, Gate
 from polyloom.compose.certificate import GateCertificate
 from polyloom.compose.confidence import along
 from polyloom.documents import Ids
-from polyloom.em import mixture_weights
 from polyloom.errors import InputError
+from polyloom.mixture import mixture_weights
 from polyloom.model import Floats, LanguageModel
 
 PIECE, ASIDE = 64, 51  # tokens that are kept aside together or not at all; how many pieces are, of 256

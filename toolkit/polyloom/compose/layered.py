@@ -5,7 +5,7 @@
 
 The base is an ordinary first layer.  Sums run over the whole vocabulary, never over truncated lists.  What the pools do
 and promise stands in `pool`; nothing here knows which of them it has.  A `Layered` is a value: `with_weights`, `add`,
-`remove`, `activate` and `fit_weights` give another one that shares the members.
+`remove`, `activate`, `fit_weights` and `prune` give another one that shares the members.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from polyloom.buffer import TokenBuffer
+from polyloom.compose import optimise
 from polyloom.compose.certificate import Certificate
 from polyloom.compose.composite import Composite, CompositeContinuation, check_member
 from polyloom.compose.lane import Lane
 from polyloom.compose.linear import Voices, distributions
 from polyloom.compose.pool import pool_of, sounding
-from polyloom.documents import Documents, Ids, encoded
+from polyloom.compose.reach import Reach, reach
+from polyloom.compose.shapley import Shapley, shapley
+from polyloom.documents import Documents, Ids
 from polyloom.errors import InputError
 from polyloom.explanation import Explanation, parts
 from polyloom.model import Arrays, Candidates, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
@@ -151,14 +154,37 @@ class Layered(Composite["LayeredContinuation"]):
         each token in every round.  Never worse than the weights of this mix.  Fit on text that no layer was trained on.
         Raises InputError if the documents hold no token, and for what is no text.
         """
-        given = [ids for ids in encoded(documents, self.vocabulary) if len(ids)]
-        if not given:
-            raise InputError("Fitting weights needs at least one token; the documents hold none.")
-        fit = self.pooling.fitted(list(self.models.values()), list(self.weights.values()), given)
-        unknown = sum(int(np.count_nonzero(ids == self.vocabulary.unknown)) for ids in given)
-        certificate = Certificate(fit.objective, fit.gain, sum(map(len, given)), unknown, fit.rounds, fit.box)
-        fitted = zip(self.layers.items(), fit.weights.tolist(), strict=True)
-        return self._of({name: Layer(layer.model, weight) for (name, layer), weight in fitted}, certificate)
+        return self._chosen(*optimise.fit(self, documents))
+
+    def prune(self, documents: Documents, loss: float = 0.001) -> "Layered":
+        """As few of the layers as will do: `documents` lose at most `loss` nats a token to the best weights of all.
+
+        Each time the one is left out that is missed least once the others have their best weights.  The `certificate`
+        says who was dropped and what that costs.  Raises InputError as `fit_weights` does.
+        """
+        return self._chosen(*optimise.prune(self, documents, loss))
+
+    def reach(
+        self, text: Documents | Prompt, *, token: Token | None = None, probability: float | None = None,
+        perplexity: float | None = None,
+    ) -> Reach:  # fmt: skip
+        """The weights nearest to these under which something comes true, or how far any weights come towards it.
+
+        `reach(prompt, token="moon", probability=0.3)` asks for the probability of a token after a prompt,
+        `reach(texts, perplexity=40)` for the perplexity of documents.  Distances are those of shares in a linear pool,
+        whose weights keep their sum, and of exponents in a log pool, within the box of `fit_weights`.  Raises
+        InputError for any other combination, and for numbers that are no probability or perplexity.
+        """
+        return reach(self, text, token, probability, perplexity)
+
+    def shapley(self, documents: Documents) -> Shapley:
+        """What each layer adds to the likelihood of `documents`, in nats a token, by Shapley values: exact, they sum.
+
+        Worth is how much likelier than uniform a set of layers makes the text, at the weights of this mix; all 2^K sets
+        are asked.  A log pool reads the whole vocabulary at each token.  Raises InputError for more than 16 layers, for
+        no token, and where a set of layers finds a token impossible.
+        """
+        return shapley(self, documents)
 
     def member_log_likelihoods(self, tokens: Prompt) -> Floats:
         """ln p_k(token_t | tokens before t) of every layer, float64 (K, T): all that weights need to be judged by."""
@@ -203,6 +229,10 @@ class Layered(Composite["LayeredContinuation"]):
         """Other layers, or the same at other weights, in the same pool."""
         (name, base), *others = layers.items()
         return Layered(base.model, dict(others), self.pool, name=name, weight=base.weight, certificate=certificate)
+
+    def _chosen(self, weights: Mapping[str, float], certificate: Certificate) -> "Layered":
+        """Some layers at the weights that a text chose for them."""
+        return self._of({name: Layer(self.layers[name].model, weight) for name, weight in weights.items()}, certificate)
 
     def _known(self, *names: str) -> None:
         unknown = [name for name in names if name not in self.layers]

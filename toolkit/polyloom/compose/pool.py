@@ -22,7 +22,7 @@ import numpy as np
 
 from polyloom.compose import linear
 from polyloom.compose.exponents import pooled
-from polyloom.compose.fitting import Fit, blocks, fit_exponents, fit_shares
+from polyloom.compose.fitting import Evidence, Exponents, Shares, blocks
 from polyloom.compose.linear import Voices, distributions
 from polyloom.documents import Ids
 from polyloom.errors import InputError
@@ -39,6 +39,7 @@ class Pool(ABC):
     name: ClassVar[str]
     least: ClassVar[float]  # weight that makes sense
     asked: ClassVar[str]  # of a weight, in words
+    evidence: ClassVar[type[Evidence]]  # what weights are fitted to
 
     @final
     def check(self, weights: Mapping[str, object]) -> None:
@@ -72,6 +73,10 @@ class Pool(ABC):
         """What multiplies each layer, float64 (…, K) as the weights: at one place, or at each of many."""
 
     @abstractmethod
+    def like(self, factors: Floats, weights: Sequence[float]) -> Floats:
+        """Weights with these factors, as large on the whole as those given, float64 (K,)."""
+
+    @abstractmethod
     def mixed(self, voices: Factored[Floats]) -> Floats:
         """The log-probabilities of the mix, of those of the layers."""
 
@@ -89,10 +94,6 @@ class Pool(ABC):
     def voice(self, factor: float, log_prob: float) -> float:
         """How loudly one layer speaks for a token to which it alone gives this log-probability."""
 
-    @abstractmethod
-    def fitted(self, models: Sequence[LanguageModel], weights: Sequence[float], documents: Sequence[Ids]) -> Fit:
-        """The weights that make the documents likeliest, never worse than the ones given."""
-
 
 @final
 class Linear(Pool):
@@ -101,12 +102,18 @@ class Linear(Pool):
     name = "linear"
     least = 0.0
     asked = "a finite number of 0 or more"
+    evidence = Shares
 
     def factors(self, weights: Sequence[float] | Floats) -> Floats:
         """The weights divided by their sum."""
         given = np.array(weights)
         given = given / given.max(-1, keepdims=True)  # first, since the sum of very large ones would not be finite
         return given / given.sum(-1, keepdims=True)
+
+    def like(self, factors: Floats, weights: Sequence[float]) -> Floats:
+        """With the same sum, if a float can hold it."""
+        total = math.fsum(weights)
+        return factors * total if math.isfinite(total) else factors
 
     def mixed(self, voices: Factored[Floats]) -> Floats:
         """ln Σ_k v_k p_k, element by element: of one token as well as of all."""
@@ -139,10 +146,6 @@ class Linear(Pool):
         """Its part of the probability."""
         return factor * float(np.exp(log_prob))
 
-    def fitted(self, models: Sequence[LanguageModel], weights: Sequence[float], documents: Sequence[Ids]) -> Fit:
-        """By expectation–maximisation; the largest weight becomes 1."""
-        return fit_shares(models, self.factors(weights), documents)
-
 
 @final
 class Log(Pool):
@@ -151,10 +154,16 @@ class Log(Pool):
     name = "log"
     least = -math.inf
     asked = "a finite number"
+    evidence = Exponents
 
     def factors(self, weights: Sequence[float] | Floats) -> Floats:
         """The weights as they are."""
         return np.array(weights, np.float64)
+
+    def like(self, factors: Floats, weights: Sequence[float]) -> Floats:
+        """The factors themselves."""
+        del weights
+        return factors
 
     def mixed(self, voices: Factored[Floats]) -> Floats:
         """Σ_k w_k ln p_k − ln Z."""
@@ -192,10 +201,6 @@ class Log(Pool):
     def voice(self, factor: float, log_prob: float) -> float:
         """The probability that it gives alone, if it speaks for what it finds likely: exponents are no parts."""
         return float(np.exp(log_prob)) * (factor * log_prob < 0)
-
-    def fitted(self, models: Sequence[LanguageModel], weights: Sequence[float], documents: Sequence[Ids]) -> Fit:
-        """By projected Newton steps, within a box."""
-        return fit_exponents(models, self.factors(weights), documents)
 
 
 POOLS: dict[str, Pool] = {pool.name: pool for pool in (Linear(), Log())}

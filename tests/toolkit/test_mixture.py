@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polyloom import em
-from polyloom.em import judged, mixture_optimum, mixture_weights
+from polyloom import concave
+from polyloom.mixture import Mixture, mixture_optimum, mixture_weights
 
 
 @st.composite
@@ -39,7 +39,7 @@ def test_no_round_makes_it_worse(found: np.ndarray) -> None:
     reached = []
     with pytest.MonkeyPatch.context() as patch:
         for rounds in range(12):
-            patch.setattr(em, "ROUNDS", rounds)
+            patch.setattr(concave, "ROUNDS", rounds)
             reached.append(mean_log(mixture_weights(found), found))
     assert reached == sorted(reached) or np.diff(reached).min() > -1e-12
 
@@ -72,18 +72,38 @@ def test_equal_components_keep_equal_weights() -> None:
 def test_no_weights_gain_more_than_the_bound(found: np.ndarray, seed: int) -> None:
     """At any weights, early or late, and against any others."""
     rng = np.random.default_rng(seed)
-    optimum = mixture_optimum(found)
+    optimum, judge = mixture_optimum(found), Mixture(found)
     assert optimum.objective == pytest.approx(mean_log(optimum.weights, found), abs=1e-9)
     for weights in (optimum.weights, *rng.dirichlet(np.ones(len(found)), 3)):
-        value, gain = judged(weights, found)
+        value, gain = judge(weights).value, float(np.log(judge(weights).slope.max()))
         assert value == pytest.approx(mean_log(weights, found), abs=1e-9)
         for other in (optimum.weights, *rng.dirichlet(np.full(len(found), 0.3), 5), *np.eye(len(found))):
             with np.errstate(divide="ignore"):
-                assert mean_log(other, found) <= value + gain + 1e-9
+                assert mean_log(other, found) <= value + max(gain, 0) + 1e-9
 
 
-def test_weights_that_make_a_token_impossible_have_everything_to_gain() -> None:
+def test_weights_that_make_a_token_impossible_are_worth_nothing() -> None:
     with np.errstate(divide="ignore"):
-        found = np.log(np.array([[1.0, 0.0], [0.5, 0.5]]))
-    assert judged(np.array([1.0, 0.0]), found) == (-np.inf, np.inf)
-    assert judged(np.array([0.0, 1.0]), found)[1] == pytest.approx(np.log(1.0), abs=1e-12)
+        judge = Mixture(np.log(np.array([[1.0, 0.0], [0.5, 0.5]])))
+    assert judge(np.array([1.0, 0.0])).value == -np.inf
+    assert judge(np.array([0.0, 1.0])).slope.max() == pytest.approx(1.0)
+
+
+def test_slope_and_curve_are_those_of_the_definition() -> None:
+    rng = np.random.default_rng(3)
+    found, weights = np.log(rng.random((3, 50_000))), np.array([0.2, 0.3, 0.5])  # several strips
+    point, step = Mixture(found)(weights), 1e-5 * np.eye(3)
+    for k in range(3):
+        ahead, behind = (Mixture(found)(weights + sign * step[k]) for sign in (1, -1))
+        assert point.slope[k] == pytest.approx((ahead.value - behind.value) / 2e-5, abs=1e-6)
+        np.testing.assert_allclose(point.curve[k], (behind.slope - ahead.slope) / 2e-5, atol=1e-5)
+
+
+def test_a_component_that_one_token_in_many_needs_is_found_in_few_rounds() -> None:
+    """Its weight must fall far and must not be lost, however impossible the token is for the others."""
+    found = np.full((3, 20_000), -400.0)
+    found[0, :-3], found[1, -3:-1], found[2, -1:] = 0.0, 0.0, 0.0
+    optimum = mixture_optimum(found)
+    np.testing.assert_allclose(optimum.weights, [1 - 3 / 20_000, 2 / 20_000, 1 / 20_000], rtol=1e-6)
+    assert optimum.rounds < 20
+    assert optimum.gain < 1e-9

@@ -1,0 +1,90 @@
+"""How likely a text is under each set of layers: all 2^K of them, without asking for each.
+
+    linear    F(S) = mean_t ln Σ_{k∈S} w_k p_k(t) / Σ_{k∈S} w_k
+    log       F(S) = mean_t [ Σ_{k∈S} w_k ln p_k(y_t) − ln Z_S(t) ]       Z_S(t) = Σ_y Π_{k∈S} p_k(y)^w_k
+
+A set without a layer that speaks gives every token 1/V.  Set s, an integer, holds layer k if its bit k is 1, so that
+the sums over all sets with one layer more stand beside those without it, plus one number: they *double* K times.
+
+Z_S needs every token for every set.  Halve the layers into A and B: Π over S is a product of a part in A and one in B,
+so that all Z_S at a place are one product of matrices, (2^{K/2}, V) by (V, 2^{K/2}), and only 2 · 2^{K/2} rows of
+exponentials are needed instead of 2^K.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from polyloom.compose.exponents import Block, Floats, pooled
+
+STRIP = 2**20  # bytes of sums that are at hand together: they should stay in the processor's cache
+FAINT = 600.0  # nats below the best layer of a place: beyond it, likelihoods are added as logarithms
+LOST = 1e-200  # of a product of halves, each at most 1: below it, too much may have been lost
+
+
+def linear(found: Floats, shares: Floats, size: int, done: Callable[[int], None]) -> Floats:
+    """F of each set, float64 (2^K,), from ln p of each token under each layer, (K, T); V is `size`.
+
+    A set whose layers find a token impossible has −∞.  `done` is told how many places more are done.
+    """
+    best = found.max(0)
+    with np.errstate(divide="ignore"):
+        voices = found - best + np.log(shares)[:, None]
+        parts = doubled(np.log(shares)[:, None], np.logaddexp)[:, 0]
+    total = np.zeros(len(parts))
+    far = (found - best).min(0) < -FAINT
+    for columns, add in ((voices[:, ~far], _chances), (voices[:, far], _logarithms)):
+        for strip in np.array_split(columns, max(1, -(-8 * len(parts) * columns.shape[1] // STRIP)), axis=1):
+            total += add(strip)
+            done(strip.shape[1])
+    silent = np.isneginf(parts)
+    parts[silent] = 0.0
+    total = total / found.shape[1] + best.mean() - parts
+    total[silent] = -np.log(size)
+    return total
+
+
+def log(blocks: Iterable[Block], weights: Floats, done: Callable[[int], None]) -> Floats:
+    """F of each set, float64 (2^K,), from all log-probabilities; `done` is told how many places more are done."""
+    total, places = np.zeros(2 ** len(weights)), 0
+    for logs, targets in blocks:
+        for at, token in enumerate(targets.tolist()):
+            voices = weights[:, None] * logs[:, at]  # (K, V)
+            total += doubled(voices[:, token, None], np.add)[:, 0] - _normalisers(voices)
+            done(1)
+        places += len(targets)
+    return total / places
+
+
+def doubled(rows: Floats, add: np.ufunc) -> Floats:
+    """The sum of each set of rows (K, n), float64 (2^K, n); the empty one is what `add` starts from."""
+    found = np.empty((2 ** len(rows), rows.shape[1]))
+    found[0] = -np.inf if add is np.logaddexp else 0.0
+    for k, row in enumerate(rows):
+        add(found[: 2**k], row, out=found[2**k : 2 ** (k + 1)])
+    return found
+
+
+def _chances(voices: Floats) -> Floats:
+    """Σ over places of the logarithm of each set's sum, float64 (2^K,), from ln w p (K, n) of no great spread."""
+    with np.errstate(divide="ignore"):
+        sums = doubled(np.exp(voices), np.add)
+        return np.log(sums, out=sums).sum(1)
+
+
+def _logarithms(voices: Floats) -> Floats:
+    return doubled(voices, np.logaddexp).sum(1)
+
+
+def _normalisers(voices: Floats) -> Floats:
+    """ln Z of each set at one place, float64 (2^K,), from w ln p of each layer, (K, V)."""
+    half = len(voices) // 2
+    low, high = (doubled(part, np.add) for part in (voices[:half], voices[half:]))  # (2^A, V), (2^B, V)
+    tops = low.max(1), high.max(1)
+    chances = np.exp(high - tops[1][:, None]) @ np.exp(low - tops[0][:, None]).T  # (2^B, 2^A)
+    lost = np.argwhere(~(chances > LOST))
+    with np.errstate(divide="ignore"):
+        found = np.log(chances) + tops[1][:, None] + tops[0]
+    for b, a in lost.tolist():
+        found[b, a] = pooled([(1.0, low[a]), (1.0, high[b])])[1]
+    return found.ravel()
