@@ -1,10 +1,12 @@
 """The benchmark of mixes measures what its rows say; how fast they were is the benchmark's affair."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from polyloom.association import bench_measure, bench_speed, bench_text
+from polyloom.cli.rows import Row
 from polyloom.compose import bench
 
 SMALL = {
@@ -19,8 +21,15 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, voices: dict[str, tup
         for name in SMALL.keys() & vars(module).keys():
             monkeypatch.setattr(module, name, SMALL[name])
     monkeypatch.setattr(bench_measure, "REPEATS", 1)
+    monkeypatch.setattr(bench.bench_middle, "rows", no_rows)
     (tmp_path / "one.py").write_text("\n".join([*voices["sea"], *voices["kitchen"]]), encoding="utf-8")
     monkeypatch.setattr(bench_text.sysconfig, "get_path", {"stdlib": str(tmp_path)}.__getitem__)
+
+
+def no_rows(shared: Path | None) -> Iterator[Row]:
+    """Those of other modules are tested by themselves."""
+    del shared
+    yield from ()
 
 
 def test_every_row_has_a_figure_and_every_bar_its_row() -> None:
