@@ -15,6 +15,9 @@ subtraction.
 
     lullabies  0.214 = n-gram 0.190 + skips 0.024          each of which opens in the same way
 
+Who may speak at all can be a decision, of a router.  It is a term that `decides`: it adds nothing, and opens into the
+account of the decision, on the scale of whoever took it.
+
 An explanation is a value: it holds no model, except that a leaf made of counts can still fetch the training lines it
 counted (`Term.evidence`).
 """
@@ -60,6 +63,7 @@ class Term:
     detail: str = ""
     child: "Explanation | None" = None
     find: Finder | None = field(default=None, repr=False, compare=False)
+    decides: bool = False
 
     def evidence(self, limit: int = 2) -> tuple[Passage, ...]:
         """Up to `limit` training lines that this term counted; empty if it counted none.
@@ -155,6 +159,7 @@ def difference(ours: Explanation, theirs: Explanation) -> Explanation:
             detail=f"{ours.piece}: {a.detail or '-'}; {theirs.piece}: {b.detail or '-'}",
             child=difference(a.child, b.child) if a.child and b.child else None,
             find=a.find if a.contribution >= b.contribution else b.find,
+            decides=a.decides,
         )
         for a, b in zip(ours.terms, theirs.terms, strict=True)
     )
@@ -185,7 +190,7 @@ def _known_evidence(explanation: Explanation) -> tuple[Passage, ...]:
 
 def _voices(explanation: Explanation) -> dict[str, float]:
     if explanation.scale == "probability":
-        return {term.name: term.contribution for term in explanation.terms}
+        return {term.name: term.contribution for term in explanation.terms if not term.decides}
     if explanation.scale == "logit":
         return {term.name: max(0.0, term.contribution) for term in explanation.terms if _speaks(term)}
     told = [(term, _account(term)) for term in explanation.terms]
@@ -225,11 +230,11 @@ def _table(
     """
     least = SMALL * _whole(explanation) if least is None else least
     ordered = sorted(explanation.terms, key=lambda term: -abs(term.contribution))
-    large = [term for term in ordered if abs(scale * term.contribution) >= least]
+    large = [term for term in ordered if term.decides or abs(scale * term.contribution) >= least]
     for term in large:
         yield depth, scale * term.contribution, term.name, term.detail
         yield from _opened(explanation, term, scale, depth, least)
-    small = [scale * term.contribution for term in ordered[len(large) :]]
+    small = [scale * t.contribution for t in ordered if not t.decides and abs(scale * t.contribution) < least]
     if small:
         yield depth, math.fsum(small) + 0.0, f"{len(small)} smaller term{'s' * (len(small) > 1)}", ""
 
@@ -240,9 +245,9 @@ def _opened(
     child = term.child
     if child is None or not child.total:
         return
-    if child.scale == parent.scale:
+    if child.scale == parent.scale and not term.decides:
         yield from _table(child, scale * term.contribution / child.total, depth + 1, least)
-    elif term.contribution:
+    elif term.contribution or term.decides:
         yield depth + 1, child.total, child.scale, f"how {term.name} accounts for it, on its own scale"
         yield from _table(child, 1.0, depth + 2)
 

@@ -17,6 +17,7 @@ from polyloom.compose.gated import Gated
 from polyloom.compose.laned import Laned
 from polyloom.compose.layered import Layered
 from polyloom.compose.rejecting import Rejecting
+from polyloom.compose.routed import Routed
 from polyloom.compose.sequenced import Sequenced
 from polyloom.errors import FileError, InputError
 from polyloom.files import DEEPEST, Arrays, read, referenced
@@ -110,6 +111,7 @@ COMPOSITES: dict[str, type[Composite[Any]]] = {
     "laned": Laned,
     "layered": Layered,
     "rejecting": Rejecting,
+    "routed": Routed,
     "sequenced": Sequenced,
 }
 KINDS: dict[str, Callable[[dict[str, Any], Arrays, Nest], LanguageModel]] = {

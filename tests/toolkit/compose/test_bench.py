@@ -22,12 +22,13 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, voices: dict[str, tup
             monkeypatch.setattr(module, name, SMALL[name])
     monkeypatch.setattr(bench_measure, "REPEATS", 1)
     monkeypatch.setattr(bench.bench_middle, "rows", no_rows)
+    monkeypatch.setattr(bench.bench_routed, "rows", no_rows)
     (tmp_path / "one.py").write_text("\n".join([*voices["sea"], *voices["kitchen"]]), encoding="utf-8")
     monkeypatch.setattr(bench_text.sysconfig, "get_path", {"stdlib": str(tmp_path)}.__getitem__)
 
 
 def no_rows(shared: Path | None) -> Iterator[Row]:
-    """Those of other modules are tested by themselves."""
+    """Those of routing are tested by themselves."""
     del shared
     yield from ()
 

@@ -1,6 +1,7 @@
 """Compositions: models made of models."""
 
 from polyloom.compose.algebra import difference, interpolate, intersection
+from polyloom.compose.cascading import CascadePoint, cascade_curve
 from polyloom.compose.certificate import Certificate, GateCertificate
 from polyloom.compose.choice import best_blend, best_member
 from polyloom.compose.cluster import cluster
@@ -12,14 +13,35 @@ from polyloom.compose.laned import Laned
 from polyloom.compose.layered import Layer, Layered
 from polyloom.compose.perplexities import perplexity_matrix
 from polyloom.compose.recipe import read_recipe, replay
+from polyloom.compose.routed import Routed
+from polyloom.compose.routing import (
+    Blend,
+    ByFunction,
+    ByKeyword,
+    ByLanguage,
+    ByLikelihood,
+    Cascade,
+    Chooser,
+    Decision,
+    TextChooser,
+)
 from polyloom.compose.sequenced import Sequenced
 from polyloom.compose.similarity import nearest, similarity, similarity_matrix
 from polyloom.compose.stage import Stage
 from polyloom.compose.weave import weave
 
 __all__ = [
+    "Blend",
+    "ByFunction",
+    "ByKeyword",
+    "ByLanguage",
+    "ByLikelihood",
+    "Cascade",
+    "CascadePoint",
     "Certificate",
+    "Chooser",
     "Contrast",
+    "Decision",
     "Ensemble",
     "GateCertificate",
     "Gated",
@@ -27,11 +49,14 @@ __all__ = [
     "Laned",
     "Layer",
     "Layered",
+    "Routed",
     "Sequenced",
     "Stage",
+    "TextChooser",
     "avoid",
     "best_blend",
     "best_member",
+    "cascade_curve",
     "cluster",
     "difference",
     "interpolate",

@@ -15,7 +15,7 @@ from polyloom.association.bench_speed import FEW, PUBLISHED, full_distributions
 from polyloom.association.bench_text import PROMPT, STEPS, Split, novel
 from polyloom.association.model import AssociationModel
 from polyloom.cli.rows import Better, Row
-from polyloom.compose import bench_middle
+from polyloom.compose import bench_middle, bench_routed
 from polyloom.compose.layered import Layer, Layered
 from polyloom.documents import Ids
 
@@ -38,6 +38,7 @@ def rows(shared: Path | None) -> Iterator[Row]:
     yield from _log_rows(log, book)
     yield from _fitted_rows(linear, book, book.judged[:FITTED], "EM")
     yield from _fitted_rows(log, book, book.judged[:FITTED_LOG], "Newton")
+    yield from bench_routed.rows(shared)
     yield from bench_middle.rows(shared)
 
 
