@@ -54,6 +54,18 @@ def test_forgetting_leaves_no_byte(tmp_path: Path) -> None:
             assert trace not in raw
 
 
+def test_bytes_that_a_reader_holds_back_are_told(tmp_path: Path) -> None:
+    with filled(tmp_path) as memory, MemoryStore(tmp_path) as reader:
+        memory._database.change("PRAGMA busy_timeout = 10")
+        with reader._database.reading():
+            assert len(reader.turns()) == len(SAID)
+            gone = memory.forget(session="monday")
+            assert "Another process is reading" in gone.remains
+            assert len(reader.turns()) == len(SAID)
+        assert len(reader.turns()) == len(SAID) - 3
+        assert "Another process" not in memory.forget(session="tuesday").remains
+
+
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(["remember", "forget", "reject", "undo", "compact"]), st.integers(0, 7))))
 def test_whatever_happened_counts_are_those_of_the_turns_that_stay(

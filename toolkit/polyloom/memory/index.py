@@ -65,7 +65,7 @@ class Index:
     """Add turns, then search."""
 
     def __init__(self) -> None:
-        self.last = 0  # the highest id
+        self.last = 0  # the id up to which turns were looked at
         self._postings = dict[str, Postings]()
         self._ids, self._lengths, self._words = array("q"), array("I"), 0
         self._when, self._worth = array("d"), array("d")  # seconds; ln importance
@@ -88,8 +88,7 @@ class Index:
         self._worth.append(math.log(turn.importance))
         self._sessions.append(self._names.setdefault(turn.session, len(self._names)))
         self._topics.append(self._names.setdefault(turn.topic, len(self._names)))
-        self._words, self.last = self._words + len(found), max(self.last, turn.id)
-        self._newest = max(self._newest, turn.time)
+        self._words, self._newest = self._words + len(found), max(self._newest, turn.time)
 
     def search(self, query: str, k: int, among: Among) -> list[Found]:
         """The k best turns; the newer of two that are equally good."""

@@ -309,8 +309,10 @@ class MemoryStore:
         gone = self._database.ask("SELECT turns FROM gone")[0][0]
         if gone != self._gone:
             self._index, self._gone = Index(), gone
-        for turn in Selection(HEARD, since=self._index.last + 1).turns(self._database):
-            self._index.add(turn)
+        for turn in Selection(since=self._index.last + 1).turns(self._database):  # by id alone, which is at once
+            if turn.layer == HEARD:
+                self._index.add(turn)
+            self._index.last = turn.id
         return self._index
 
     def _opened(self, vocabulary: Vocabulary | None, settings: Settings | None) -> tuple[Vocabulary, Settings]:
