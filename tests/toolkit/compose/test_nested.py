@@ -12,11 +12,12 @@ import pytest
 import polyloom
 from contract import distribution, logsumexp, nodes, shape, teacher_forced
 from polyloom import AssociationModel, LanguageModel, Layer, Layered, WordVocabulary
-from polyloom.compose.algebra import difference, intersection
+from polyloom.compose.algebra import difference, interpolate, intersection
 from polyloom.compose.contrast import Contrast, avoid
 from polyloom.compose.ensemble import Ensemble
 from polyloom.compose.gated import Gated
 from polyloom.compose.lane import Lane
+from polyloom.compose.rejecting import Rejecting
 from polyloom.compose.routed import Routed
 from polyloom.compose.routing.keyword import ByKeyword
 from polyloom.compose.routing.likelihood import ByLikelihood
@@ -27,6 +28,7 @@ from polyloom.kinds import COMPOSITES
 from toolkit.compose.test_hybrid import counted
 
 WORDS = WordVocabulary(["</s>", "<unk>", *(f"w{n}" for n in range(28))])
+REJECTED = counted(WORDS, 3, 200)
 TEXT = np.random.default_rng(5).integers(0, 30, 40)
 CLOSE = 2e-5  # the transformer computes in float32, and what is taken from what it says enlarges that
 LANE = Lane([(0, 0.2), (25, 3.0)])
@@ -44,6 +46,7 @@ WAYS: dict[str, Way] = {
     **{f"ensemble, {vote}": lambda a, b, vote=vote: Ensemble({"a": a, "b": b}, vote=vote) for vote in VOTES},
     "contrast": lambda a, b: Contrast(a, b, 0.5),
     "avoiding": lambda a, b: avoid(a, b, 0.5),
+    "rejecting": lambda a, b: Rejecting(interpolate(a, b, 0.2), REJECTED, 0.5),
     "intersection": intersection,
     "difference": difference,
 }
