@@ -31,7 +31,8 @@ def operations(memory: MemoryStore, rounds: int) -> list[Callable[[], object]]:
     for n in range(0, 8 * rounds, 8):
         found += [say(n), say(n + 1), memory.layers, memory.compact, say(n + 2), say(n + 3)]
         found += [lambda: memory.accept("The cat is well."), lambda: memory.reject("Buy bread."), memory.compact]
-        found += [memory.undo, lambda n=n: memory.forget(session=f"monday {n // 8}"), say(n + 6), memory.compact]
+        found += [memory.undo, lambda n=n: memory.forget(session=f"monday {n // 8}"), say(n + 6)]
+        found += [lambda: memory.prune(10**9), memory.compact]  # nothing goes, but the file is written anew
     return found
 
 

@@ -85,7 +85,7 @@ def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     acknowledged = done(tmp_path / "it")
     with MemoryStore(tmp_path / "again", WORDS) as memory:
         possible: list[Turns] = []
-        for n, one in enumerate(operations(memory, acknowledged // 13 + 1)):
+        for n, one in enumerate(operations(memory, acknowledged // 14 + 1)):
             if n >= acknowledged:
                 possible.append(turns(memory))
             if n > acknowledged:
