@@ -2,7 +2,7 @@
 
 from polyloom.compose.algebra import difference, interpolate, intersection
 from polyloom.compose.cascading import CascadePoint, cascade_curve
-from polyloom.compose.certificate import Certificate, GateCertificate
+from polyloom.compose.certificate import Certificate, GateCertificate, PruneCertificate
 from polyloom.compose.choice import best_blend, best_member
 from polyloom.compose.cluster import cluster
 from polyloom.compose.contrast import Contrast, avoid
@@ -12,6 +12,7 @@ from polyloom.compose.lane import Lane
 from polyloom.compose.laned import Laned
 from polyloom.compose.layered import Layer, Layered
 from polyloom.compose.perplexities import perplexity_matrix
+from polyloom.compose.reach import Reach
 from polyloom.compose.recipe import read_recipe, replay
 from polyloom.compose.routed import Routed
 from polyloom.compose.routing import (
@@ -26,7 +27,9 @@ from polyloom.compose.routing import (
     TextChooser,
 )
 from polyloom.compose.sequenced import Sequenced
+from polyloom.compose.shapley import Shapley
 from polyloom.compose.similarity import nearest, similarity, similarity_matrix
+from polyloom.compose.simplify import simplify
 from polyloom.compose.stage import Stage
 from polyloom.compose.weave import weave
 
@@ -49,8 +52,11 @@ __all__ = [
     "Laned",
     "Layer",
     "Layered",
+    "PruneCertificate",
+    "Reach",
     "Routed",
     "Sequenced",
+    "Shapley",
     "Stage",
     "TextChooser",
     "avoid",
@@ -67,5 +73,6 @@ __all__ = [
     "replay",
     "similarity",
     "similarity_matrix",
+    "simplify",
     "weave",
 ]

@@ -15,7 +15,7 @@ from polyloom.association.bench_speed import FEW, PUBLISHED, full_distributions
 from polyloom.association.bench_text import PROMPT, STEPS, Split, novel
 from polyloom.association.model import AssociationModel
 from polyloom.cli.rows import Better, Row
-from polyloom.compose import bench_middle, bench_routed
+from polyloom.compose import bench_middle, bench_optimise, bench_routed
 from polyloom.compose.layered import Layer, Layered
 from polyloom.documents import Ids
 
@@ -36,10 +36,11 @@ def rows(shared: Path | None) -> Iterator[Row]:
     ready(lambda: (linear.log_likelihood(book.judged[:1000]), linear.begin(book.judged[:100]).top(10)))
     yield from _linear_rows(linear, models, book)
     yield from _log_rows(log, book)
-    yield from _fitted_rows(linear, book, book.judged[:FITTED], "EM")
+    yield from _fitted_rows(linear, book, book.judged[:FITTED], "Newton")
     yield from _fitted_rows(log, book, book.judged[:FITTED_LOG], "Newton")
-    yield from bench_routed.rows(shared)
     yield from bench_middle.rows(shared)
+    yield from bench_optimise.rows(shared)
+    yield from bench_routed.rows(shared)
 
 
 def _mix(models: Sequence[AssociationModel], pool: str) -> Layered:

@@ -15,24 +15,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from polyloom.buffer import TokenBuffer
 from polyloom.compose import optimise
 from polyloom.compose.certificate import Certificate
-from polyloom.compose.composite import Composite, CompositeContinuation, check_member
+from polyloom.compose.composite import Composite, check_member
 from polyloom.compose.lane import Lane
-from polyloom.compose.linear import Voices, distributions
+from polyloom.compose.layered_place import LayeredContinuation
+from polyloom.compose.linear import Voices
 from polyloom.compose.pool import pool_of, sounding
 from polyloom.compose.reach import Reach, reach
 from polyloom.compose.shapley import Shapley, shapley
 from polyloom.documents import Documents, Ids
 from polyloom.errors import InputError
-from polyloom.explanation import Explanation, parts
-from polyloom.model import Arrays, Candidates, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
+from polyloom.model import Arrays, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
 
 if TYPE_CHECKING:
     from polyloom.compose.laned import Laned
-
-RECALLED = 32  # places at most whose rows of every layer are kept: a draft that is being verified is shorter
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Layer:
     weight: float = 1.0
 
 
-class Layered(Composite["LayeredContinuation"]):
+class Layered(Composite[LayeredContinuation]):
     """Mix `base` with named layers: `Layered(model, {"poems": Layer(other, 0.4)})`.
 
     `pool` is "linear" or "log"; `name` and `weight` are those of the base; `certificate` is what `fit_weights` found,
@@ -191,7 +188,7 @@ class Layered(Composite["LayeredContinuation"]):
         ids = self.ids(tokens)
         return np.stack([model.log_likelihood(ids) for model in self.models.values()])
 
-    def place(self, ids: Ids, members: Sequence[Continuation]) -> "LayeredContinuation":
+    def place(self, ids: Ids, members: Sequence[Continuation]) -> LayeredContinuation:
         """A place in a text after these tokens, from the states of all members there."""
         return LayeredContinuation(self, ids, members)
 
@@ -241,71 +238,6 @@ class Layered(Composite["LayeredContinuation"]):
 
     def _voices(self) -> Voices[LanguageModel]:
         return sounding(self.factors, self.models.values())
-
-
-class LayeredContinuation(CompositeContinuation):
-    """One state for each layer, all at the same place."""
-
-    model: Layered
-
-    def __init__(
-        self, model: Layered, tokens: Ids, members: Sequence[Continuation], buffer: TokenBuffer | None = None
-    ) -> None:
-        super().__init__(model, tokens, members, buffer)
-        self._lately: Voices[Floats] = []  # what each layer said of the last places, (n, V), where `extend` asked it
-
-    def distribution(self) -> Floats:
-        """Log-probabilities of the next token, float64 of shape (V,)."""
-        return self.model.pooling.distribution(self._voices())
-
-    def top(self, k: int = 10) -> Candidates:
-        """The k likeliest next tokens, fewer if the vocabulary is smaller."""
-        return self.model.pooling.top(self._voices(), k)
-
-    def shares(self, token: Token, ago: int = 0) -> dict[str, float]:
-        """Who speaks for a token, by layer: from what each gives it, without opening their accounts."""
-        known = self._lately and 0 <= ago < len(self._lately[0][1])
-        if ago and not known:
-            return self.back(ago).shares(token)
-        rows = [row[-1 - ago] for _, row in self._lately] if known else [r for _, r in distributions(self._voices())]
-        spoken, chosen = iter(rows), self.model.token_id(token)
-        factors = zip(self.model.layers, self.model.factors.tolist(), strict=True)
-        voice = self.model.pooling.voice
-        return parts({name: voice(factor, next(spoken)[chosen]) if factor else 0.0 for name, factor in factors})
-
-    def advance(self, token: Token) -> None:
-        """Append one token to the text, for every layer."""
-        super().advance(token)
-        self._lately = []
-
-    def extend(self, tokens: Prompt) -> Floats:
-        """Append tokens; float64 (n, V): the distribution after each of them.  Layers that can read them in one go."""
-        ids = self.model.ids(tokens)
-        if not len(ids) or all(type(member).extend is Continuation.extend for member in self.members):
-            return super().extend(ids)  # one by one, so that association models are asked together
-        self._said(ids)
-        rows = [member.extend(ids) for member in self.members]
-        voices = sounding(self.model.factors, rows)
-        self._lately = voices if len(ids) <= RECALLED else []
-        return self.model.pooling.mixed(voices)
-
-    def summed(self) -> Voices[Continuation] | None:
-        """The layers at their factors, in a pool that adds."""
-        return self.model.pooling.summed(self._voices())
-
-    def _judge(self, ways: Ids) -> Floats:
-        if self.summed() is None:
-            return super()._judge(ways)
-        return self.model.pooling.mixed([(share, place.judge(ways)) for share, place in self._voices()])
-
-    def _explain(self, token: int) -> Explanation:
-        model, accounts = self.model, [member.explain(token) for member in self.members]
-        layers = list(zip(model.layers, model.factors.tolist(), accounts, strict=True))
-        scale, terms, total = model.pooling.account(layers, distributions(self._voices()), token)
-        return Explanation(model.vocabulary.pieces[token], accounts[0].context, scale, terms, total)
-
-    def _voices(self) -> Voices[Continuation]:
-        return sounding(self.model.factors, self.members)
 
 
 def _check(name: object, layer: object, base: LanguageModel) -> None:

@@ -2,9 +2,9 @@
 
     minimise ‖w − w₀‖   where   p_w(token | prompt) = probability,   or   perplexity_w(documents) = perplexity
 
-Distances are Euclidean, between shares that sum to 1 in a linear pool and between exponents in a log pool.  `nearest`
-does the search and says what is proved; here stand the question, as a mean log-likelihood, and the answer: the mix,
-what had to move, and what else moved with it.  Where no weights will do, the answer is the most that they can.
+Distances are Euclidean, between shares that sum to 1 in a linear pool and between exponents in a log pool.  The search
+and what it proves stand in `nearest_weights`; here stand the question, as a mean log-likelihood, and the answer: the
+mix, what had to move, and what else moved with it.  Where no weights will do, the answer is the most that they can.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from polyloom.compose.fitting import TRACE
-from polyloom.compose.nearest import Nearest, nearest
+from polyloom.compose.nearest_weights import Nearest, nearest_weights
 from polyloom.compose.optimise import some_text
 from polyloom.documents import Documents
 from polyloom.errors import InputError
@@ -146,7 +146,7 @@ def _text(mix: "Layered", documents: Documents, wanted: float) -> Reach:
 
 
 def _found(mix: "Layered", evidence: "Evidence", target: float) -> Nearest:
-    found = nearest(evidence.judge, mix.factors, target, evidence.region(mix.factors), evidence.flat)
+    found = nearest_weights(evidence.judge, mix.factors, target, evidence.region(mix.factors), evidence.flat)
     return found if found.weights.any() else replace(found, weights=np.full_like(found.weights, TRACE))
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from polyloom.compose.layered import Layered, LayeredContinuation
+from polyloom.compose.layered import Layered
+from polyloom.compose.layered_place import LayeredContinuation
 from polyloom.documents import Ids
 from polyloom.model import Floats, best
 

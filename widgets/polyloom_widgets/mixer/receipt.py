@@ -7,7 +7,7 @@ it stands as one term, with its account in words.
 
 from typing import Any
 
-from polyloom.compose.layered import LayeredContinuation
+from polyloom.compose.layered_place import LayeredContinuation
 from polyloom.errors import InputError
 from polyloom.explanation import Explanation, Term
 

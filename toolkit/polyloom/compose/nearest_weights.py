@@ -48,7 +48,9 @@ class Nearest:
     least: float = 0.0
 
 
-def nearest(judge: Callable[[Floats], Point], start: Floats, target: float, region: Region, flat: bool) -> Nearest:
+def nearest_weights(
+    judge: Callable[[Floats], Point], start: Floats, target: float, region: Region, flat: bool
+) -> Nearest:
     """The nearest weights at which F is the target, or those that come closest to it."""
     here = judge(start)
     up = target > here.value
