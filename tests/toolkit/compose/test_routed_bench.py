@@ -46,7 +46,7 @@ def test_pieces_of_other_voices_follow_each_other() -> None:
 def test_every_row_has_a_figure_and_every_bar_its_row(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, voices: dict[str, tuple[str, ...]]
 ) -> None:
-    for name, value in {"ORDERS": 1, "LEARNED": 2000, "FITTED": 100, "READ": 50, "BUDGETS": (0.0, 0.5)}.items():
+    for name, value in {"ORDERS": 1, "EXPONENTS": 20, "FITTED": 100, "READ": 50, "BUDGETS": (0.0, 0.5)}.items():
         monkeypatch.setattr(bench_routed, name, value)
     for name, value in {"NOVEL": 4000, "JUDGED": 800, "HELD_OUT": 400}.items():
         monkeypatch.setattr(bench_text, name, value)

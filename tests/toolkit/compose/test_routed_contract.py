@@ -8,17 +8,17 @@ from contract import LanguageModelContract
 from polyloom import Blend, ByKeyword, ByLikelihood, Cascade, Gated, LanguageModel, Layer, Layered, Routed
 from toolkit.compose.test_hybrid import COUNTS, NETWORK, OTHERS
 
-ALL: dict[str, LanguageModel] = {"network": NETWORK, "counts": COUNTS, "b": OTHERS}
+ALL: dict[str, LanguageModel] = {"mix": Layered(COUNTS, {"b": Layer(OTHERS)}), "counts": COUNTS, "b": OTHERS}
 KEYWORDS = {"counts": ["w1", "w7", "w50"], "b": ["w2", "w8 w1", "w100"]}
 MAKES: dict[str, Callable[[], LanguageModel]] = {
     "by likelihood": lambda: Routed(
         ByLikelihood(0.05, {"gated": 1, "counts": 3}),
-        {"gated": Gated({"network": NETWORK, "b": OTHERS}), "counts": COUNTS},
+        {"gated": Gated({"b": OTHERS, "counts": COUNTS}), "counts": COUNTS},
     ),
     "the likeliest, held": lambda: Routed(ByLikelihood(0.2), ALL, policy="best", hysteresis=0.3),
     "the likeliest by the prompt": lambda: Routed(ByLikelihood(0.2), ALL, policy=Blend(2), per="prompt"),
     "by keyword, held, in a mix": lambda: Layered(
-        Routed(ByKeyword(KEYWORDS, 20), ALL, policy="best", hysteresis=0.5, fallback="network"),
+        Routed(ByKeyword(KEYWORDS, 20), ALL, policy="best", hysteresis=0.5, fallback="mix"),
         {"b": Layer(OTHERS, 0.3)},
     ),
     "a cascade of mixes, behind a gate": lambda: Gated(

@@ -4,7 +4,7 @@ Five voices that the project wrote; each model learned from seven tenths of its 
 pieces of a hundred tokens and laid end to end so that the voice changes with every piece, in several orders drawn by
 dice.  The oracle knows the voice of each token.  The switch of one in a hundred is what it is, not fitted.
 
-The cascade is of two models of a book: bigrams, and everything.
+The cascade goes from the model of a quarter of a book to a log pool of all four, which reads the whole vocabulary.
 """
 
 import time
@@ -19,7 +19,7 @@ from polyloom.association.model import AssociationModel
 from polyloom.cli.catalogues import entries
 from polyloom.cli.rows import Better, Row
 from polyloom.compose.cascading import cascade_curve
-from polyloom.compose.layered import Layered
+from polyloom.compose.layered import Layer, Layered
 from polyloom.compose.routed import Routed
 from polyloom.compose.routing.cascade import Cascade
 from polyloom.compose.routing.likelihood import ByLikelihood
@@ -29,8 +29,9 @@ from polyloom.model import Floats, LanguageModel
 
 VOICES = ("sea", "kitchen", "contracts", "lullabies", "field_guide")
 HELD_OUT, PIECE, ORDERS = 0.3, 100, 10  # part of each voice; tokens of one voice in a row; orders of the pieces
-LEARNED, FITTED, READ = 200_000, 2000, 2000  # tokens of a book for the cascade: learned from, for the threshold, read
-BUDGETS = (0.0, 0.25, 0.5, 1.0)
+PARTS, EXPONENTS = 4, 300  # models of a book; tokens that the exponents of their pool are fitted to
+FITTED, READ = 2000, 1000  # tokens that thresholds are fitted to; tokens that the cascade reads
+BUDGETS = (0.0, 0.1, 0.25, 0.5, 1.0)
 
 
 def rows(shared: Path | None) -> Iterator[Row]:
@@ -110,18 +111,19 @@ def _speed_rows(routed: Routed, mix: Layered, ids: Ids) -> Iterator[Row]:
 
 def _cascade_rows(book: Split) -> Iterator[Row]:
     """Each budget on text that its threshold was not fitted to."""
-    learned, aside = [book.learned[:LEARNED]], [book.held_out]
-    small = AssociationModel.fit(learned, book.vocabulary, order=2, skips=False, history=False, held_out=aside)
-    large = AssociationModel.fit(learned, book.vocabulary, held_out=aside)
-    members = {"bigrams": small, "everything": large}
+    parts = np.array_split(book.learned, PARTS)
+    models = [AssociationModel.fit([part], book.vocabulary, held_out=[book.held_out]) for part in parts]
+    layers = {str(n): Layer(model) for n, model in enumerate(models[1:], 2)}
+    pool = Layered(models[0], layers, "log", name="1").fit_weights([book.held_out[:EXPONENTS]])
+    members = {"small": models[0], "large": pool}
     fitted, read = [book.judged[:FITTED]], [book.judged[FITTED : FITTED + READ]]
-    cascade = Cascade("bigrams", "everything")
+    cascade = Cascade("small", "large")
     thresholds = [cascade.fit_threshold(members, fitted, budget).threshold for budget in BUDGETS]
     ready(lambda: cascade_curve(members, [read[0][:50]], [1.0]))
-    alone = 1e6 * best(lambda: _read(large, read[0]), time.process_time) / READ
-    loss = -float(large.log_likelihood(read[0]).mean())
+    alone = 1e6 * best(lambda: _read(pool, read[0]), time.process_time) / READ
+    loss = -float(pool.log_likelihood(read[0]).mean())
     for budget, point in zip(BUDGETS, cascade_curve(members, read, thresholds), strict=True):
-        what, reason = f"cascade from bigrams, budget {budget:.0%}, {book.name}", str(point)
+        what, reason = f"cascade from one to a log pool of {PARTS}, budget {budget:.0%}, {book.name}", str(point)
         yield _row(
             f"{what}, loss", point.loss, "nats/token",
             peer="the large one alone", peer_value=loss, reason=reason,

@@ -20,11 +20,11 @@ from typing import Any, Self, cast, final
 
 import numpy as np
 
-from polyloom.compose.routing.chooser import Chooser, Judged, Speaks, Stand, Where, known, number
+from polyloom.compose.routing.chooser import Chooser, Judged, Stand, Where, known, number
 from polyloom.documents import Documents, Ids, encoded
 from polyloom.errors import InputError
 from polyloom.explanation import Explanation, Term
-from polyloom.model import Arrays, Continuation, Floats, LanguageModel, Manifest
+from polyloom.model import Arrays, Floats, LanguageModel, Manifest
 
 SHOWN = 12  # tokens whose part in the posterior an account shows
 HOPELESS = -700.0  # nats behind the likeliest: after such a token, a member is believed only because the pen may pass
@@ -64,8 +64,7 @@ class ByLikelihood(Chooser):
 
     def told(self, where: Where, token: int) -> Floats:
         """ln p of the token under each member, float64 (K,)."""
-        way = np.array([[token]])
-        return np.array([_judged(member, way) for member in where.members.values()])
+        return np.array([float(member.distribution()[token]) for member in where.members.values()])
 
     def at(self, where: Where, before: Floats | None, told: Floats | None) -> Floats:
         """The posterior after one more token; the prior where the text begins."""
@@ -138,11 +137,6 @@ class ByLikelihood(Chooser):
 
     def __repr__(self) -> str:
         return f"ByLikelihood(switch={self.switch:.3g}{'' if self.prior is None else f', prior={self.prior}'})"
-
-
-def _judged(member: Speaks, way: Ids) -> float:
-    """ln p of one token, which many can tell without reading the vocabulary."""
-    return float(member.judge(way)[0, 0] if isinstance(member, Continuation) else member.distribution()[way[0, 0]])
 
 
 def filtered(first: Floats, told: Floats, switch: float) -> Floats:
