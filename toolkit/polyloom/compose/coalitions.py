@@ -7,8 +7,8 @@ A set without a layer that speaks gives every token 1/V.  Set s, an integer, hol
 the sums over all sets with one layer more stand beside those without it, plus one number: they *double* K times.
 
 Z_S needs every token for every set.  Halve the layers into A and B: Π over S is a product of a part in A and one in B,
-so that all Z_S at a place are one product of matrices, (2^{K/2}, V) by (V, 2^{K/2}), and only 2 · 2^{K/2} rows of
-exponentials are needed instead of 2^K.
+so that all Z_S at a place are one product of matrices, (2^{K/2}, V) by (V, 2^{K/2}), and only K rows of exponentials
+are needed instead of 2^K.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,8 @@ from polyloom.compose.exponents import Block, Floats, pooled
 
 STRIP = 2**20  # bytes of sums that are at hand together: they should stay in the processor's cache
 FAINT = 600.0  # nats below the best layer of a place: beyond it, likelihoods are added as logarithms
-LOST = 1e-200  # of a product of halves, each at most 1: below it, too much may have been lost
+LOST = 1e-200  # of a sum of products of numbers that are 1 at most: below it, too much may have been lost
+PIECE = 512  # tokens of a product of matrices: too little to be shared among threads, which would wait for each other
 
 
 def linear(found: Floats, shares: Floats, size: int, done: Callable[[int], None]) -> Floats:
@@ -57,9 +58,9 @@ def log(blocks: Iterable[Block], weights: Floats, done: Callable[[int], None]) -
 
 
 def doubled(rows: Floats, add: np.ufunc) -> Floats:
-    """The sum of each set of rows (K, n), float64 (2^K, n); the empty one is what `add` starts from."""
+    """The sum of each set of rows (K, n), or what else `add` makes of them, float64 (2^K, n)."""
     found = np.empty((2 ** len(rows), rows.shape[1]))
-    found[0] = -np.inf if add is np.logaddexp else 0.0
+    found[0] = add.identity
     for k, row in enumerate(rows):
         add(found[: 2**k], row, out=found[2**k : 2 ** (k + 1)])
     return found
@@ -78,13 +79,16 @@ def _logarithms(voices: Floats) -> Floats:
 
 def _normalisers(voices: Floats) -> Floats:
     """ln Z of each set at one place, float64 (2^K,), from w ln p of each layer, (K, V)."""
-    half = len(voices) // 2
-    low, high = (doubled(part, np.add) for part in (voices[:half], voices[half:]))  # (2^A, V), (2^B, V)
-    tops = low.max(1), high.max(1)
-    chances = np.exp(high - tops[1][:, None]) @ np.exp(low - tops[0][:, None]).T  # (2^B, 2^A)
-    lost = np.argwhere(~(chances > LOST))
+    (layers, size), tops = voices.shape, voices.max(1)
+    chance = np.zeros((layers, -(-size // PIECE) * PIECE))  # what is added gives nothing
+    np.exp(voices - tops[:, None], out=chance[:, :size])
+    low, high = (
+        doubled(part, np.multiply).reshape(2 ** len(part), -1, PIECE).transpose(1, 0, 2)
+        for part in (chance[: layers // 2], chance[layers // 2 :])
+    )  # (pieces, 2^A, PIECE), (pieces, 2^B, PIECE)
+    sums = (high @ low.transpose(0, 2, 1)).sum(0).ravel()
     with np.errstate(divide="ignore"):
-        found = np.log(chances) + tops[1][:, None] + tops[0]
-    for b, a in lost.tolist():
-        found[b, a] = pooled([(1.0, low[a]), (1.0, high[b])])[1]
-    return found.ravel()
+        found = np.log(sums) + doubled(tops[:, None], np.add)[:, 0]
+    for lost in np.flatnonzero(~(sums > LOST)).tolist():
+        found[lost] = pooled([(float(lost >> k & 1), voice) for k, voice in enumerate(voices)])[1]
+    return found

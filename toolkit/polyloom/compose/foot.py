@@ -42,7 +42,7 @@ def _into(region: Region, weights: Floats) -> Floats:
 def root(above: Callable[[float], float], low: float, value: float, step: float, close: float) -> float:
     """Where a growing function is 0, from a place where it is less."""
     while (found := above(low + step)) < -close and low + step < FAR:
-        low, value, step = low + step, found, 4 * (low + step)
+        low, value, step = low + step, found, 3 * (low + step)
     return low + step if abs(found) <= close else between(above, (low, value), (low + step, found), close)
 
 

@@ -128,7 +128,7 @@ def _priced(judge: Callable[[Floats], Point], start: Floats, target: float, regi
     here = judge(start)
     near = foot(region, start, here.slope, target - here.value)  # as if F had no curve: not far enough
     step = 1.0 if near is None else float(np.sum((near - start) ** 2)) / (target - here.value)
-    price = root(above, 0.0, -math.inf, step, CLOSE)
+    price = root(above, 0.0, here.value - target, step, CLOSE)
     point, most = tops[price]
     return point, math.sqrt(max(0.0, -2 * most))
 
