@@ -30,13 +30,13 @@ class Spoken:
 def spoken(generations: Mapping[str, Generation]) -> Spoken:
     """Show generations by name, each word underlined by its loudest layer.
 
-    A mark ⑂ stands where a text first departs from the first one.
+    A mark ⑂ stands where a text after the same prompt first departs from the first one.
     """
     return Spoken(generations)
 
 
 def _text(name: str, text: Generation, first: Generation, colours: Mapping[str, str]) -> str:
-    fork = text.diverges_from(first)
+    fork = text.diverges_from(first) if text.prompt == first.prompt else None
     words = [("⑂ " if at == fork else "") + _word(step, colours) for at, step in enumerate(text.steps)]
     return f"<p style='margin:4px 0'><b>{escape(name)}</b>: {escape(text.prompt)} {' '.join(words)}</p>"
 
