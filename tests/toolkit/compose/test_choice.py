@@ -81,6 +81,19 @@ def test_a_member_that_finds_the_text_impossible_is_no_rival(models: dict[str, C
             ask({"x": never, "y": never}, np.array([1, 3]))
 
 
+def test_a_blend_that_finds_a_text_impossible_has_lost_without_end(models: dict[str, Constant]) -> None:
+    """All other documents make `never` the only voice; it then judges the one document that it rules out."""
+    rows = np.where(np.arange(SIZE) == 3, -np.inf, math.log(0.25)) + np.zeros((SIZE + 1, SIZE))
+    never, even = (Constant(models["a"].vocabulary, r) for r in (rows, np.full((SIZE + 1, SIZE), math.log(1 / SIZE))))
+    texts = [np.array([1, 2, 4])] * 14 + [np.array([1, 3, 2])]
+    blend = polyloom.best_blend({"never": never, "even": even}, texts)
+    assert blend.member.name == "even"
+    assert blend.gain.value == blend.gain.low == -math.inf
+    assert not blend.clear
+    assert blend.model is even
+    assert "-inf" in str(blend)
+
+
 # blends
 
 

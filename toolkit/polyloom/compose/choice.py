@@ -114,7 +114,8 @@ def best_blend(models: Mapping[str, LanguageModel], text: Documents, pool: str =
     mix = Layered(base, {other: Layer(model) for other, model in others}, pool, name=name)
     blended = _judged_across(mix, documents)
     chosen = scores[member.name]
-    gain, drawn = mean_of([ours - theirs for ours, theirs in zip(blended, chosen, strict=True)])
+    loss, drawn = mean_of([theirs - ours for ours, theirs in zip(blended, chosen, strict=True)])  # may be +∞
+    gain = Figure(-loss.value, -loss.high, -loss.low)
     parts = many(min(FOLDS, len(documents)), "part") if len(documents) > 1 else "halves"
     return BestBlend(mix.fit_weights(documents), member, gain, parts, drawn)
 
