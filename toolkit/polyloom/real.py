@@ -11,8 +11,18 @@ def real(name: str, value: object, least: float, most: float = math.inf) -> floa
 
     Integers and the numbers of NumPy will do; True and "2" will not.
     """
-    number = float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
-    if not (math.isfinite(number) and least <= number <= most):
+    found = number(value)
+    if not (math.isfinite(found) and least <= found <= most):
         reach = f"of {least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
         raise InputError(f"{name} must be a finite number {reach}, got {value!r}.")
-    return number
+    return found
+
+
+def number(value: object) -> float:
+    """`value` as a float, NaN if it is no real number, or an integer that no float can hold."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan

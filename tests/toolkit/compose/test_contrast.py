@@ -89,6 +89,13 @@ def test_a_contrast_is_a_log_pool(strength: float) -> None:
 
 
 @pytest.mark.parametrize("make", [Contrast, avoid])
+def test_at_no_strength_the_impossible_has_no_say(make: Callable[..., LanguageModel]) -> None:
+    chances = [0.5, 0.25, 0.25, 0.0]
+    model, never = told(chances, [0.5, 0.5, 0.0, 0.0])
+    np.testing.assert_allclose(said(make(model, never, 0)), chances, atol=1e-12)
+
+
+@pytest.mark.parametrize("make", [Contrast, avoid])
 def test_at_no_strength_and_against_itself_nothing_changes(make: Callable[..., LanguageModel]) -> None:
     expected = distribution(COUNTS.begin([3, 4]))
     for model in (make(COUNTS, OTHERS, 0), make(COUNTS, COUNTS, 7.0)):
@@ -218,7 +225,7 @@ def test_a_damaged_file_is_told(sea: Any, lullabies: Any, tmp_path: Path, damage
 # what is refused
 
 
-@pytest.mark.parametrize("wrong", [-0.1, math.nan, math.inf, None, "much", True, [1.0]])
+@pytest.mark.parametrize("wrong", [-0.1, math.nan, math.inf, None, "much", True, [1.0], 10**400])
 def test_what_is_no_strength(wrong: Any) -> None:
     for make in (Contrast, avoid):
         with pytest.raises(InputError, match="strength must be a finite number of 0 or more"):

@@ -42,6 +42,8 @@ class Contrast(Tilted):
 
     def tilt(self, ours: Floats, theirs: Floats) -> Floats:
         """s · (ln p − ln q), but at most 0 for what is implausible."""
+        if not self.strength:  # which holds for what the amateur finds impossible, too
+            return np.zeros_like(ours)
         found = self.strength * (ours - theirs)
         if not self.plausible:
             return found
