@@ -128,6 +128,8 @@ def test_lanes_come_back_from_json(lane: Lane) -> None:
         ([(0, 1.0), (4, math.inf)], "at t = 4 must be a finite number"),
         ([(0, True)], "must be a finite number"),
         ([(0, "loud")], "must be a finite number"),
+        ([(0, 10**400)], "must be a finite number"),
+        ([(0, 1e308), (4, -1e308)], r"cannot lead from 1e\+308 to -1e\+308"),
         ([(3, 1.0), (3, 2.0)], "t = 3 follows t = 3"),
         ([(3, 1.0), (2, 2.0)], "t = 2 follows t = 3"),
     ],
@@ -310,6 +312,13 @@ def test_paths_that_lead_nowhere() -> None:
         wrong = lanes
         with pytest.raises(InputError, match=said):
             nest().with_lanes(wrong)
+
+
+def test_lanes_are_given_to_a_mix() -> None:
+    wrong: Any
+    for wrong in (None, "mix", two().models["counts"], two().with_lanes({})):
+        with pytest.raises(InputError, match=r"Expected a Layered as the mix, got a .*mix\.with_lanes"):
+            Laned(wrong, {"counts": RISE})
 
 
 # what the pool cannot use

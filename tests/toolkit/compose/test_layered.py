@@ -165,7 +165,7 @@ def test_forks_share_the_text_until_they_part(mix: Layered) -> None:
 # checks
 
 
-@pytest.mark.parametrize("weight", [-0.1, math.inf, -math.inf, math.nan, "loud", None])
+@pytest.mark.parametrize("weight", [-0.1, math.inf, -math.inf, math.nan, "loud", None, 10**400])
 def test_a_weight_that_is_none_is_refused(sea: AssociationModel, lullabies: AssociationModel, weight: float) -> None:
     with pytest.raises(InputError, match="'poems' must be a finite number of 0 or more"):
         Layered(sea, {"poems": Layer(lullabies, weight)})

@@ -179,7 +179,7 @@ def test_evidence_is_that_of_the_layer_which_finds_it_likeliest(
 # what cannot be mixed
 
 
-@pytest.mark.parametrize("weight", [math.inf, -math.inf, math.nan, "loud", None])
+@pytest.mark.parametrize("weight", [math.inf, -math.inf, math.nan, "loud", None, 10**400])
 def test_a_weight_that_is_no_exponent_is_refused(sea: AssociationModel, weight: Any) -> None:
     with pytest.raises(InputError, match="'poems' must be a finite number, got"):
         Layered(sea, {"poems": Layer(sea, weight)}, pool="log")

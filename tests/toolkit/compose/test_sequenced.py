@@ -382,6 +382,13 @@ def test_what_is_no_stage() -> None:
             Stage(COUNTS, until=wrong)
         with pytest.raises(InputError, match="name of a stage must be a text"):
             Stage(COUNTS, name=wrong)
+    with pytest.raises(InputError, match=r"Character 1 of the until of a stage is the lone surrogate U\+D800"):
+        Stage(COUNTS, until="a\ud800")
+
+
+def test_a_stage_without_a_name_shows_itself() -> None:
+    assert repr(Stage(COUNTS, 3, until=".")) == "stage: 3 tokens, until '.'"
+    assert repr(Stage(COUNTS)) == "stage: to the end"
 
 
 def test_what_is_no_sequence(sea: AssociationModel) -> None:

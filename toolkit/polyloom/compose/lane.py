@@ -16,7 +16,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Real
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +23,7 @@ import numpy as np
 from polyloom.documents import Ids
 from polyloom.errors import InputError
 from polyloom.model import Floats
+from polyloom.real import number
 from polyloom.whole import whole
 
 SHAPES: dict[str, Callable[[Floats], Floats]] = {"linear": lambda u: u, "smoothstep": lambda u: u * u * (3 - 2 * u)}
@@ -99,9 +99,12 @@ def _checked(points: object) -> tuple[tuple[int, float], ...]:
             raise InputError(f"A breakpoint is a pair (t, value), got {point!r}.")
         t, value = cast("Sequence[object]", point)
         at = whole("The t of a breakpoint", t, 0, LATEST)
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        height = number(value)
+        if not math.isfinite(height):
             raise InputError(f"The value of a lane at t = {at} must be a finite number, got {value!r}.")
         if found and at <= found[-1][0]:
             raise InputError(f"Breakpoints come one after the other: t = {at} follows t = {found[-1][0]}.")
-        found.append((at, float(value)))
+        if found and not math.isfinite(height - found[-1][1]):
+            raise InputError(f"A lane cannot lead from {found[-1][1]:g} to {height:g}: no float holds the difference.")
+        found.append((at, height))
     return tuple(found)

@@ -26,6 +26,7 @@ from polyloom.explanation import Explanation, Term
 from polyloom.model import Arrays, Continuation, Floats, LanguageModel, Manifest
 from polyloom.whole import whole
 
+LONGEST = 2**52  # tokens of a text: farther on, floats could not tell one from the next
 AHEAD = 64  # places whose weights are found together: one at a time, a lane costs as much as a model of counts
 
 
@@ -67,7 +68,8 @@ class Laned(Moving["LanedContinuation"]):
 
     def at(self, t: int, prompt: int = 0) -> Layered:
         """The mix that predicts token t after a prompt of so many tokens: the same layers under fixed weights."""
-        weights = self.weights(np.array([whole("t", t, 0) + whole("prompt", prompt, 0)]), prompt)[0].tolist()
+        place = whole("t", t, 0, LONGEST) + whole("prompt", prompt, 0, LONGEST)
+        weights = self.weights(np.array([place]), prompt)[0].tolist()
         still = {n: m.at(t, prompt) if isinstance(m, Laned) else m for n, m in self.models.items()}
         (name, base), *others = zip(still, map(Layer, still.values(), weights), strict=True)
         return Layered(base.model, dict(others), self.mix.pool, name=name, weight=base.weight)
@@ -154,6 +156,11 @@ def _clock(lane: Lane, places: int | Ids, prompt: int) -> int | Ids:
 
 def _sorted(mix: Layered, lanes: Mapping[str, Lane]) -> tuple[dict[str, Lane], dict[str, "Laned"]]:
     """The lanes of the layers themselves, and those layers that are mixes with lanes inside."""
+    if not isinstance(mix, Layered):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+        raise InputError(
+            f"Expected a Layered as the mix, got a {type(mix).__name__}. mix.with_lanes(lanes) gives lanes to a mix, "
+            "also to one that has some."
+        )
     if not isinstance(lanes, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
         raise InputError(f'Expected lanes by layer, such as {{"poems": Lane([(0, 0.0), (200, 1.0)])}}, got {lanes!r}.')
     known, own, inside = _paths(mix), dict[str, Lane](), dict[str, dict[str, Lane]]()

@@ -15,7 +15,6 @@ be 0.  `voices` below are pairs of a factor and what one layer that is asked has
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Real
 from typing import ClassVar, TypeVar, final
 
 import numpy as np
@@ -28,6 +27,7 @@ from polyloom.documents import Ids
 from polyloom.errors import InputError
 from polyloom.explanation import Explanation, Scale, Term
 from polyloom.model import Candidates, Continuation, Floats, LanguageModel, best
+from polyloom.real import number
 
 T = TypeVar("T")
 Factored = Sequence[tuple[float | Floats, T]]  # factors that may be arrays, another one at each place
@@ -52,7 +52,8 @@ class Pool(ABC):
     @final
     def check_weight(self, name: str, weight: object) -> None:
         """InputError if this pool cannot use the weight of a layer of this name."""
-        if not (isinstance(weight, Real) and math.isfinite(weight) and float(weight) >= self.least):
+        given = number(int(weight) if isinstance(weight, bool) else weight)  # a switch is a fader, too
+        if not (math.isfinite(given) and given >= self.least):
             raise InputError(f"The weight of {name!r} must be {self.asked}, got {weight!r}.")
 
     @abstractmethod

@@ -12,6 +12,7 @@ from polyloom.compose.composite import a_model
 from polyloom.documents import Ids
 from polyloom.errors import InputError
 from polyloom.model import LanguageModel
+from polyloom.tokens.checks import unicode_text
 from polyloom.whole import whole
 
 
@@ -35,6 +36,7 @@ class Stage:
         for what, text in (("until", self.until), ("name", self.name)):
             if text is not None and not (isinstance(text, str) and text):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise InputError(f"The {what} of a stage must be a text that is not empty, got {text!r}.")
+            unicode_text(text or "", f"the {what} of a stage")
 
     @property
     def ends(self) -> bool:
@@ -63,4 +65,4 @@ class Stage:
 
     def __repr__(self) -> str:
         how = [f"{self.tokens} tokens"] * (self.tokens is not None) + [f"until {self.until!r}"] * bool(self.until)
-        return f"{self.name}: {', '.join(how) or 'to the end'}"
+        return f"{self.name or 'stage'}: {', '.join(how) or 'to the end'}"
