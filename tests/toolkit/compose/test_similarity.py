@@ -173,6 +173,10 @@ def test_a_matrix_shows_itself() -> None:
     assert table["sea", "laws"] == 3100
     with pytest.raises(InputError, match="no 'tide'; it has tales, laws"):
         table["sea", "tide"]
+    wrong: Any
+    for wrong in ("sea", "ab", 0, ("sea",), ("sea", "tales", "laws")):
+        with pytest.raises(InputError, match="Expected a row and a column"):
+            table[wrong]
     with pytest.raises(ValueError, match="read-only"):
         table.values[0, 0] = 1
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,6 +192,18 @@ def test_almost_no_temperature_is_greedy(temperature: float) -> None:
 def test_settings_out_of_range_are_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(InputError, match=name):
         Sampling(**{name: value})
+
+
+def test_what_are_no_settings(sea: AssociationModel) -> None:
+    written = sea.generate("At night", Sampling(max_tokens=2))
+    asked: list[Any] = [
+        lambda wrong: sea.generate("At night", wrong),
+        lambda wrong: sea.generate_middle("At", "the", wrong),
+        lambda wrong: written.fork(1, sampling=wrong),
+    ]
+    for ask, wrong in itertools.product(asked, (5, "greedy", {"temperature": 0})):
+        with pytest.raises(InputError, match="Expected settings such as Sampling"):
+            ask(wrong)
 
 
 def test_settings_may_be_numpy_numbers() -> None:

@@ -29,6 +29,8 @@ class Matrix:
         self.values.setflags(write=False)
 
     def __getitem__(self, place: tuple[str, str]) -> float:
+        if not isinstance(place, tuple) or len(place) != 2:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f'Expected a row and a column, such as table["sea", "tales"], got {place!r}.')
         row, column = place
         for name, known in ((row, self.rows), (column, self.columns)):
             if name not in known:

@@ -58,7 +58,7 @@ def generate_middle(
     form: str = "psm",
 ) -> Filled:
     """Write what stands between two texts; see `LanguageModel.generate_middle`."""
-    sampling = sampling or Sampling()
+    sampling = Sampling.settled(sampling)
     if infill is None:
         steps, sure = _drawn(model, left, right, sampling, 1 if length is None else length, exact, width)
     elif length is not None:

@@ -21,7 +21,7 @@ def generate(
 
     With `speculation` a draft proposes tokens that are read several at a time: see there what that changes.
     """
-    sampling = sampling or Sampling()
+    sampling = Sampling.settled(sampling)
     start = Generation(continuation.model.vocabulary.decode(continuation.tokens), "", (), sampling, continuation.fork())
     return resume(start, (), continuation, None, sampling, speculation)
 

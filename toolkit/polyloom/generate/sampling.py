@@ -71,6 +71,13 @@ class Sampling:
         ):
             raise InputError(f"stop must be a tuple of texts that are not empty, got {stop!r}.")
 
+    @classmethod
+    def settled(cls, given: "Sampling | None") -> "Sampling":
+        """The settings that were given, or the usual ones for None; InputError for anything else."""
+        if given is not None and not isinstance(given, cls):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"Expected settings such as Sampling(temperature=0.8, seed=1), got {given!r}.")
+        return given or cls()
+
     def distribution(self, log_probs: Floats, tokens: Sequence[int] | Ids = ()) -> Floats:
         """The probabilities that are drawn from, float64 (V,), given log-probabilities (V,) and the text so far."""
         law, found = self.law(log_probs, tokens), np.zeros(len(log_probs))

@@ -125,7 +125,8 @@ class Generation:
 
         start = self if model is None else replace(self, origin=self._begun().rebind(model))
         guessing = self.speculation and self.speculation.settings
-        return resume(start, self.steps[:step], start.scrub(step), token, sampling or self.sampling, guessing)
+        settings = Sampling.settled(sampling or self.sampling)
+        return resume(start, self.steps[:step], start.scrub(step), token, settings, guessing)
 
     def _begun(self) -> "Continues":
         if self.origin is None:
