@@ -33,6 +33,9 @@ def test_the_residual_is_what_the_terms_leave() -> None:
     assert account().residual == pytest.approx(0, abs=1e-15)
     off = Explanation("x", "", "probability", (Term("a", 0.25), Term("b", 0.5)), 1.0)
     assert off.residual == 0.25
+    never = Explanation("x", "", "log", (Term("a", -math.inf), Term("b", 0.5)), -math.inf)
+    assert never.residual == 0
+    assert "residual 0.000000" in str(never)
 
 
 def test_it_prints_the_large_terms_in_order_and_sums_up_the_small(mixed: Explanation) -> None:

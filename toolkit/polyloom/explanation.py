@@ -91,7 +91,8 @@ class Explanation:
     @property
     def residual(self) -> float:
         """What rounding left over: total − Σ terms."""
-        return self.total - math.fsum(term.contribution for term in self.terms)
+        told = math.fsum(term.contribution for term in self.terms)
+        return 0.0 if told == self.total else self.total - told  # −∞ − −∞ is no number
 
     @property
     def probability(self) -> float:
