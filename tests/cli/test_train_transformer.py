@@ -76,6 +76,15 @@ def test_it_says_what_it_made(made: Path, here: Path) -> None:
     assert sorted(path.name for path in here.iterdir()) == ["sea"], "its checkpoints are gone"
 
 
+def test_the_gate_learns_whom_to_choose_even_if_it_chooses_one(made: Path, here: Path) -> None:
+    answer("train", made / "sea.txt", *SMALL, "-o", "sea", "--experts", 4, "--active", 1)
+    model = load("sea")
+    assert isinstance(model, TransformerModel)
+    for layer in model.decoder.mixtures:
+        gate = tensors(model)[f"blocks.{layer}.feed_forward.router.weight"]
+        assert (gate - gate.mean(0)).abs().max() > 1e-6, "the experts are told apart"
+
+
 def test_lines_go_to_standard_error_and_the_summary_to_standard_output(made: Path, here: Path) -> None:
     done = run("train", made / "sea.txt", *SMALL, "-o", "sea")
     assert done.exit_code == 0

@@ -118,7 +118,8 @@ def _config(asked: Mapping[str, Any], pieces: Vocabulary) -> "TransformerConfig"
     if asked["experts"] is None:
         return config
     active = asked["active"] or min(2, asked["experts"])
-    return replace(config, experts=Experts(asked["experts"], active))
+    # The weight of a single expert, made to sum to 1, would always be 1, and no loss would tell the gate how it chose.
+    return replace(config, experts=Experts(asked["experts"], active, normalise=active > 1))
 
 
 def _report(folder: Path, found: "Trained", as_json: bool) -> None:

@@ -97,7 +97,8 @@ class Experts:
 
     `size` is that of one expert (0: such that the active and shared ones together are as large as the dense
     feed-forward), `shared` how many more are always on.  `gate` scores by softmax or sigmoid; `normalise` makes the
-    weights of the chosen sum to 1.  Nothing is dropped: an expert takes as many tokens as come.
+    weights of the chosen sum to 1.  With one `active` expert that weight is always 1, and no loss tells the gate how it
+    chose: to train such a mixture, leave it out.  Nothing is dropped: an expert takes as many tokens as come.
 
     `balance`: an auxiliary loss (Fedus et al. 2021) times `balance_loss`, or a bias on the choice alone that moves by
     `balance_step` against the load after every step (Wang et al. 2024, who took 0.001 for runs a thousand times as
