@@ -7,7 +7,7 @@ import pytest
 
 from contract import distribution
 from polyloom import AssociationModel, Explanation, InputError, Layer, Layered, Sampling
-from polyloom.compose.layered import RECALLED
+from polyloom.compose.pooled_place import RECALLED
 from polyloom.generate import Speculation
 from toolkit.compose.constant import Constant, Place, random_models
 

@@ -18,7 +18,8 @@ import numpy as np
 
 from polyloom.compose.lane import Lane
 from polyloom.compose.layered import Layer, Layered
-from polyloom.compose.moving import Moving, MovingContinuation
+from polyloom.compose.moving import Moving
+from polyloom.compose.pooled_place import PooledContinuation
 from polyloom.compose.silence import silence
 from polyloom.documents import Ids
 from polyloom.errors import InputError
@@ -108,10 +109,10 @@ class Laned(Moving["LanedContinuation"]):
         return f"<Laned {'' if self.mix.pool == 'linear' else f'{self.mix.pool} pool: '}{named}>"
 
 
-class LanedContinuation(MovingContinuation):
+class LanedContinuation(PooledContinuation):
     """One state for each layer, all at the same place."""
 
-    model: "Laned"  # pyright: ignore[reportIncompatibleVariableOverride] - every Laned moves
+    model: "Laned"  # pyright: ignore[reportIncompatibleVariableOverride] - of all that pool, this one
     _known: tuple[int, int, Floats] | None = None  # origin, a place, and the factors from there on, (some, K)
 
     @property
@@ -131,13 +132,9 @@ class LanedContinuation(MovingContinuation):
         return found[first - start : first - start + n]
 
     def _explain(self, token: int) -> Explanation:
-        accounts, factors = [member.explain(token) for member in self.members], self.factors()[0].tolist()
-        rows = [(factor, place.distribution()) for factor, place in self._voices()]
-        layers = list(zip(self.model.models, factors, accounts, strict=True))
-        scale, terms, total = self.model.pooling.account(layers, rows, token)
-        told = tuple(self._told(term, name) for term, name in zip(terms, self.model.models, strict=False))
-        terms = (*told, *terms[len(told) :])  # in a log pool one more, that of the normaliser
-        return Explanation(self.model.vocabulary.pieces[token], accounts[0].context, scale, terms, total)
+        found = super()._explain(token)
+        told = tuple(self._told(term, name) for term, name in zip(found.terms, self.model.models, strict=False))
+        return replace(found, terms=(*told, *found.terms[len(told) :]))  # in a log pool one more, of the normaliser
 
     def _told(self, term: Term, name: str) -> Term:
         """A layer's term, which says besides where its lane is."""

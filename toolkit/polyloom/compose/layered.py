@@ -17,11 +17,12 @@ import numpy as np
 
 from polyloom.compose import optimise
 from polyloom.compose.certificate import Certificate
-from polyloom.compose.composite import Composite, check_member
+from polyloom.compose.composite import check_member
 from polyloom.compose.lane import Lane
 from polyloom.compose.layered_place import LayeredContinuation
 from polyloom.compose.linear import Voices
 from polyloom.compose.pool import pool_of, sounding
+from polyloom.compose.pooled_place import Pooled
 from polyloom.compose.reach import Reach, reach
 from polyloom.compose.shapley import Shapley, shapley
 from polyloom.documents import Documents, Ids
@@ -40,7 +41,7 @@ class Layer:
     weight: float = 1.0
 
 
-class Layered(Composite[LayeredContinuation]):
+class Layered(Pooled[LayeredContinuation]):
     """Mix `base` with named layers: `Layered(model, {"poems": Layer(other, 0.4)})`.
 
     `pool` is "linear" or "log"; `name` and `weight` are those of the base; `certificate` is what `fit_weights` found,

@@ -20,8 +20,9 @@ from typing import Any, Self, cast
 import numpy as np
 
 from polyloom.compose.composite import named_members
-from polyloom.compose.moving import Moving, MovingContinuation
+from polyloom.compose.moving import Moving
 from polyloom.compose.pool import pool_of
+from polyloom.compose.pooled_place import PooledContinuation
 from polyloom.compose.stage import Stage
 from polyloom.documents import Ids
 from polyloom.errors import InputError
@@ -96,10 +97,10 @@ class Sequenced(Moving["SequencedContinuation"]):
         return f"<Sequenced {'; '.join(map(repr, self.stages))}{f'; fade {self.fade}' * bool(self.fade)}>"
 
 
-class SequencedContinuation(MovingContinuation):
+class SequencedContinuation(PooledContinuation):
     """One state for each stage's model, all at the same place; and where the stages began."""
 
-    model: Sequenced  # pyright: ignore[reportIncompatibleVariableOverride] - of all that move, this one
+    model: Sequenced  # pyright: ignore[reportIncompatibleVariableOverride] - of all that pool, this one
     _begun: tuple[int, tuple[int, ...]] | None = None  # how many tokens were looked at, and where stages began in them
 
     @property
