@@ -50,9 +50,9 @@ def write(path: str | os.PathLike[str], manifest: Mapping[str, Any], arrays: Map
     not take it; what was at `path` stays then.
     """
     ordered = dict(sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])))  # so that all align
-    header = _header(manifest, ordered)
+    raw = header(manifest, ordered)
     with replacing(Path(path)) as file:
-        file.write(len(header).to_bytes(8, "little") + header)
+        file.write(len(raw).to_bytes(8, "little") + raw)
         for array in ordered.values():
             file.write(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).data)
     return Path(path)
@@ -64,13 +64,32 @@ def read(path: str | os.PathLike[str]) -> tuple[Manifest, Arrays]:
     Raises FileError, saying what is wrong and what to do, if the file is damaged, cut short, foreign or of the future.
     """
     place = Path(path)
-    header, start, size = _read_header(place)
-    manifest = _manifest(place, header)
-    table = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    found, start, size = _read_header(place)
+    manifest = _manifest(place, found)
+    table = {name: entry for name, entry in found.items() if name != "__metadata__"}
     if set(table) != set(manifest["sha256"]):
         raise FileError(f"{place}: the manifest and the table of arrays disagree. {AGAIN}")
     mapped = np.memmap(place, np.uint8, "r") if size else np.empty(0, np.uint8)
     return manifest, _arrays(place, table, mapped[start:])
+
+
+def header(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The header that `write` gives a file of these, byte for byte; the arrays are hashed, in the order given."""
+    digests = {name: _sha256(array) for name, array in arrays.items()}
+    text = json.dumps({**manifest, "version": VERSION, "sha256": digests}, ensure_ascii=True, allow_nan=False)
+    if len(text) > MANIFEST_LIMIT:
+        raise FileError(f"The manifest takes {len(text):,} bytes of at most {MANIFEST_LIMIT:,}.")
+    metadata = {MANIFEST: text, DIGEST: hashlib.sha256(text.encode()).hexdigest()}
+    table: dict[str, Any] = {"__metadata__": metadata}
+    at = 0
+    for name, array in arrays.items():
+        if array.dtype.newbyteorder("<") not in NAMES:
+            raise FileError(f"The array {name!r} has type {array.dtype}; a file can hold {', '.join(DTYPES.values())}.")
+        dtype = NAMES[array.dtype.newbyteorder("<")]
+        table[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
+        at += array.nbytes
+    raw = json.dumps(table, ensure_ascii=True, separators=(",", ":")).encode()
+    return raw + b" " * (-(8 + len(raw)) % ALIGNMENT)
 
 
 def verify(path: str | os.PathLike[str]) -> None:
@@ -86,9 +105,9 @@ def verify(path: str | os.PathLike[str]) -> None:
 
 def identity(path: Path) -> tuple[int, str]:
     """What a reference records of a file: its size, and the digest of its manifest."""
-    header, _, size = _read_header(path)
-    _manifest(path, header)
-    return size, header["__metadata__"][DIGEST]
+    found, _, size = _read_header(path)
+    _manifest(path, found)
+    return size, found["__metadata__"][DIGEST]
 
 
 def referenced(path: Path, reference: Mapping[str, Any], above: tuple[Path, ...]) -> Path:
@@ -162,24 +181,6 @@ def _references(manifest: object) -> Iterator[Mapping[str, Any]]:
             held += table.values()
         elif isinstance(at, list):
             held += cast("list[object]", at)
-
-
-def _header(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    digests = {name: _sha256(array) for name, array in arrays.items()}
-    text = json.dumps({**manifest, "version": VERSION, "sha256": digests}, ensure_ascii=True, allow_nan=False)
-    if len(text) > MANIFEST_LIMIT:
-        raise FileError(f"The manifest takes {len(text):,} bytes of at most {MANIFEST_LIMIT:,}.")
-    metadata = {MANIFEST: text, DIGEST: hashlib.sha256(text.encode()).hexdigest()}
-    table: dict[str, Any] = {"__metadata__": metadata}
-    at = 0
-    for name, array in arrays.items():
-        if array.dtype.newbyteorder("<") not in NAMES:
-            raise FileError(f"The array {name!r} has type {array.dtype}; a file can hold {', '.join(DTYPES.values())}.")
-        dtype = NAMES[array.dtype.newbyteorder("<")]
-        table[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
-        at += array.nbytes
-    raw = json.dumps(table, ensure_ascii=True, separators=(",", ":")).encode()
-    return raw + b" " * (-(8 + len(raw)) % ALIGNMENT)
 
 
 def _sha256(array: NDArray[Any]) -> str:
