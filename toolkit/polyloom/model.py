@@ -160,6 +160,8 @@ class Continuation(ABC):
 
         Raises VocabularyMismatch if the model speaks another vocabulary, where these ids mean something else.
         """
+        if not isinstance(model, LanguageModel):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"Expected the model that shall read the text, got a {type(model).__name__}.")
         if model.vocabulary != self.model.vocabulary:
             raise VocabularyMismatch(
                 f"The text is in {self.model.vocabulary!r}, the model speaks {model.vocabulary!r}. "

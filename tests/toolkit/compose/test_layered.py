@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract import distribution, fingerprint
-from polyloom import AssociationModel, InputError, Layer, Layered, VocabularyMismatch, WordVocabulary
+from polyloom import (
+    AssociationModel,
+    FileError,
+    InputError,
+    LanguageModel,
+    Layer,
+    Layered,
+    VocabularyMismatch,
+    WordVocabulary,
+    load,
+)
 from polyloom.compose.weave import HeldOut
+from polyloom.files import DEEPEST
 
 CONTEXTS = ("", "At night the", "the of and a the of", "Sleep")
 ABC = WordVocabulary(["</s>", *"abc"])
@@ -163,6 +176,33 @@ def test_forks_share_the_text_until_they_part(mix: Layered) -> None:
 
 
 # checks
+
+
+def test_mixes_nested_too_deep_to_be_read_are_not_written(sea: AssociationModel, tmp_path: Path) -> None:
+    deep: LanguageModel = sea
+    for _ in range(DEEPEST):
+        deep = Layered(deep, {})
+    assert load(deep.save(tmp_path / "deep.psamc")).digest == deep.digest
+    for members in ("embed", "reference"):
+        with pytest.raises(FileError, match="nested 17 deep here; a file holds 16"):
+            Layered(deep, {}).save(tmp_path / "deeper.psamc", members)
+    assert [place.name for place in tmp_path.iterdir()] == ["deep.psamc"]
+
+
+def test_what_is_no_table_is_refused(sea: AssociationModel) -> None:
+    wrong: Any
+    for wrong in ([sea], None, sea):
+        with pytest.raises(InputError, match="Expected layers by name, such as"):
+            Layered(sea, wrong)
+    for wrong in ([0.5], 0.5, "base"):
+        with pytest.raises(InputError, match="Expected weights by layer, such as"):
+            Layered(sea, {}).with_weights(wrong)
+    wrong = ["base"]
+    with pytest.raises(InputError, match=r"No layer \['base'\]; the layers are base"):
+        Layered(sea, {}).activate(wrong)
+    wrong = "sea"
+    with pytest.raises(InputError, match="Expected the model that shall read the text, got a str"):
+        sea.begin().rebind(wrong)
 
 
 @pytest.mark.parametrize("weight", [-0.1, math.inf, -math.inf, math.nan, "loud", None, 10**400])

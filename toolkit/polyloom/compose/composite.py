@@ -13,8 +13,8 @@ from typing import Generic, Literal, Self, TypeVar, cast
 from polyloom.buffer import TokenBuffer
 from polyloom.compose.reference import write_references
 from polyloom.documents import Ids
-from polyloom.errors import InputError, VocabularyMismatch
-from polyloom.files import write
+from polyloom.errors import FileError, InputError, VocabularyMismatch
+from polyloom.files import DEEPEST, write
 from polyloom.model import Arrays, Continuation, LanguageModel, Manifest, Prompt, Token
 from polyloom.whole import whole
 
@@ -67,8 +67,11 @@ class Composite(LanguageModel, Generic[Place]):
         for `mix.psamc`), under their name and digest, and the mix records where, how large and with which digest.  Keep
         the two together.  Earlier files there stay, so that a mix that still refers to them can be read.
 
-        Each file is written whole or not at all, the mix last.  Raises OSError if the disk does not take it.
+        Each file is written whole or not at all, the mix last.  Raises FileError for mixes nested so deep that no file
+        of them could be read, OSError if the disk does not take it.
         """
+        if _depth(self) > DEEPEST:
+            raise FileError(f"Mixes are nested {_depth(self)} deep here; a file holds {DEEPEST}. Take some apart.")
         if members == "embed":
             return super().save(path)
         if members != "reference":
@@ -159,6 +162,11 @@ def check_member(what: str, model: object, base: LanguageModel, owner: str) -> N
             f"{what} speaks {spoken!r}, {owner} speaks {base.vocabulary!r}. "
             f"Train both on one vocabulary: polyloom.weave does, and ByteVocabulary fits any text."
         )
+
+
+def _depth(model: LanguageModel) -> int:
+    """How many composites stand inside one another, from the model on."""
+    return 1 + max(map(_depth, model.models.values())) if isinstance(model, Composite) else 0
 
 
 def a_model(what: str, given: object) -> LanguageModel:

@@ -62,6 +62,8 @@ class Layered(Pooled[LayeredContinuation]):
         self.pooling = pool_of(pool)
         if not isinstance(base, LanguageModel):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
             raise InputError(f"Expected a model as the base, got {type(base).__name__}.")
+        if not isinstance(layers, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f'Expected layers by name, such as {{"poems": Layer(model, 0.4)}}, got {layers!r}.')
         if name in layers:
             raise InputError(f"The base is called {name!r} already; give the layer of that name another one.")
         self.vocabulary = base.vocabulary
@@ -96,6 +98,8 @@ class Layered(Pooled[LayeredContinuation]):
 
         Raises InputError for a name that is not a layer, and for a weight that the pool cannot use.
         """
+        if not isinstance(weights, Mapping | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f'Expected weights by layer, such as {{"poems": 0.7}}, got {weights!r}.')
         weights = {**(weights or {}), **named}
         self._known(*weights)
         return self._of({name: Layer(x.model, weights.get(name, x.weight)) for name, x in self.layers.items()})
@@ -233,7 +237,7 @@ class Layered(Pooled[LayeredContinuation]):
         return self._of({name: Layer(self.layers[name].model, weight) for name, weight in weights.items()}, certificate)
 
     def _known(self, *names: str) -> None:
-        unknown = [name for name in names if name not in self.layers]
+        unknown = [name for name in names if name not in list(self.layers)]  # a list, since some names have no hash
         if unknown:
             raise InputError(f"No layer {unknown[0]!r}; the layers are {', '.join(self.layers)}.")
 
