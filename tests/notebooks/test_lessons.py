@@ -80,7 +80,7 @@ def test_every_solution_passes(path: Path, tmp_path: Path) -> None:
             exercise = max(n for n in range(at) if lesson.cells[n].cell_type == "code")
             lesson.cells[exercise].source = re.sub(r"\A.*\n", found[1], lesson.cells[exercise].source)
             answers.append(exercise)
-    assert answers or path.stem != "01_weave"
+    assert answers, "a lesson has exercises"
     run = NotebookClient(lesson, resources={"metadata": {"path": str(tmp_path)}}).execute()
     for exercise in answers:
         assert run.cells[exercise].outputs[-1].data["text/plain"].startswith("✓"), run.cells[exercise].source
