@@ -77,6 +77,7 @@ from polyloom.tokens import (
 )
 
 if TYPE_CHECKING:
+    from polyloom.adapters.attach import attach
     from polyloom.bridges.logits import LogitsProcessor
     from polyloom.transformer.config import TransformerConfig
     from polyloom.transformer.model import TransformerModel
@@ -139,6 +140,7 @@ __all__ = [
     "VocabularyError",
     "VocabularyMismatch",
     "WordVocabulary",
+    "attach",
     "avoid",
     "best_blend",
     "best_member",

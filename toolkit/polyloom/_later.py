@@ -9,6 +9,7 @@ LATER = {
     "LogitsProcessor": "polyloom.bridges.logits",
     "TransformerConfig": "polyloom.transformer.config",
     "TransformerModel": "polyloom.transformer.model",
+    "attach": "polyloom.adapters.attach",
 }
 
 

@@ -97,6 +97,14 @@ def _transformer(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> Langua
     return later("TransformerModel").from_state(manifest, arrays)
 
 
+def _adapted(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
+    (member,) = manifest["members"]
+    base = restore(member, _below(arrays, "0/"), replace(nest, depth=nest.depth + 1))
+    from polyloom.adapters.attach import restored  # torch is there: the base has come in
+
+    return restored(manifest, arrays, base)
+
+
 def _folder(path: Path) -> LanguageModel:
     return later("TransformerModel").load(path)
 
@@ -115,6 +123,7 @@ COMPOSITES: dict[str, type[Composite[Any]]] = {
     "sequenced": Sequenced,
 }
 KINDS: dict[str, Callable[[dict[str, Any], Arrays, Nest], LanguageModel]] = {
+    "adapted": _adapted,
     "association": _association,
     "position": _position,
     "reference": _reference,

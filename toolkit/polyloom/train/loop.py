@@ -83,7 +83,7 @@ def train(
     training = training.of_length(start.config.context)
     learned, aside = _parted(start, documents, held_out, training)
     with _surroundings(training, start.decoder) as interruption, watching(progress) as shown:
-        network = trainable(start.decoder, training)
+        network = trainable(start.plain, training)
         store = None if folder is None else Store(Path(folder), _identity(start, network, training, learned, aside))
         validation = Validation(aside, opening(start.config), training)
         run = Run(network, start.vocabulary, training, learned, validation, store)

@@ -27,6 +27,7 @@ from polyloom.transformer.config import TransformerConfig
 from polyloom.transformer.continuation import TransformerContinuation, natural
 from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.network import DecoderNetwork, Network
+from polyloom.transformer.provenance import Provenance
 from polyloom.transformer.stored import from_state, to_state
 from polyloom.transformer.windows import Group, groups, opening
 
@@ -41,10 +42,14 @@ TOGETHER = 4096  # tokens of a long text that are read in one pass
 class TransformerModel(LanguageModel):
     """A network and the vocabulary it speaks; takes a `Decoder`, whose weights must not be changed afterwards.
 
+    `provenance` is for a decoder that holds more than plain weights: what it was made of.
+
     Raises InputError if the network has fewer rows than the vocabulary has pieces.
     """
 
-    def __init__(self, network: Decoder | Network, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, network: Decoder | Network, vocabulary: Vocabulary, provenance: Provenance | None = None
+    ) -> None:
         if isinstance(network, Decoder):
             if network.config.vocabulary_size != vocabulary.size:
                 said = network.config.vocabulary_size
@@ -53,7 +58,7 @@ class TransformerModel(LanguageModel):
             network = DecoderNetwork(network)
         if network.rows < vocabulary.size:
             raise InputError(f"The network has {network.rows} rows, {vocabulary!r} needs {vocabulary.size}.")
-        self.network, self.vocabulary = network, vocabulary
+        self.network, self.vocabulary, self.provenance = network, vocabulary, provenance
 
     @classmethod
     def build(cls, config: TransformerConfig | str, vocabulary: Vocabulary, seed: int = 0) -> "TransformerModel":
@@ -101,6 +106,11 @@ class TransformerModel(LanguageModel):
                 f"{self!r} is a wrapped model: its parts are its own. Load it as a folder if it is a Llama."
             )
         return self.network.decoder
+
+    @property
+    def plain(self) -> Decoder:
+        """The decoder as plain weights, for who stores or changes them: adapters, if there are any, are merged."""
+        return self.decoder if self.provenance is None else self.provenance.plain()
 
     @property
     def config(self) -> TransformerConfig:
@@ -252,26 +262,29 @@ class TransformerModel(LanguageModel):
         return transplant(self, donor, heads=heads, experts=experts, layers=layers)
 
     def to(self, device: str | None = None, dtype: str | None = None) -> "TransformerModel":
-        """The same weights on another device or in another dtype ("float32", "bfloat16", "float16")."""
+        """The same weights on another device or in another dtype ("float32", "bfloat16", "float16"), merged."""
         from polyloom.transformer.stored import moved
 
-        return TransformerModel(moved(self.decoder, device, dtype), self.vocabulary)
+        return TransformerModel(moved(self.plain, device, dtype), self.vocabulary)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model as a folder in the layout of Hugging Face, with its tokenizer; returns its path.
 
-        The folder is written whole or not at all.  Raises FileError if something else is in its place, OSError if the
-        disk does not take it.
+        A model with an adapter is written as one file, base and adapter apart, which `polyloom.load` reads too: merge
+        it first if it is to be a folder.  Both are written whole or not at all.  Raises FileError if something else is
+        in the place, OSError if the disk does not take it.
         """
         from polyloom.tokens.folder import write_tokenizer
         from polyloom.transformer.huggingface import write_folder
 
+        if self.provenance is not None:
+            return super().save(path)
         end = self.vocabulary.sentence_end
         return write_folder(self.decoder, Path(path), lambda folder: write_tokenizer(self.vocabulary, folder), end)
 
     def state(self) -> tuple[Manifest, Arrays]:
-        """All that this model is: config, vocabulary and weights under their names."""
-        return to_state(self.decoder, self.vocabulary)
+        """All that this model is: config, vocabulary and weights under their names, or what it was made of."""
+        return to_state(self.decoder, self.vocabulary) if self.provenance is None else self.provenance.state()
 
     @classmethod
     def from_state(cls, manifest: Manifest, arrays: Arrays) -> "TransformerModel":
@@ -284,7 +297,8 @@ class TransformerModel(LanguageModel):
         config = self.config
         experts = "" if config.experts is None else f", {config.experts.active} of {config.experts.count} experts"
         numbers = sum(weight.numel() for weight in self.decoder.parameters())
-        return f"<TransformerModel {config.layers} layers, width {config.width}{experts}: {numbers:,} parameters>"
+        size = f"{config.layers} layers, width {config.width}{experts}: {numbers:,} parameters"
+        return f"<TransformerModel {size}>" if self.provenance is None else f"<TransformerModel {size}, {self.provenance}>"
 
     def _scored(self, ids: np.ndarray[Any, np.dtype[np.int64]]) -> Iterator[Tensor]:
         """Logits (n, rows) before each token, in order and in pieces."""

@@ -77,17 +77,18 @@ def inside(folder: Path, name: object) -> Path:
 
 
 @contextlib.contextmanager
-def replacing_folder(place: Path) -> Generator[Path]:
+def replacing_folder(place: Path, own: tuple[str, ...] = OWN, sign: str = "config.json") -> Generator[Path]:
     """An empty folder that takes the name `place` when the block ends well, and is gone when it does not.
 
-    Raises FileError if something else than a model folder is in its place.
+    A folder of the same kind, which has the file `sign` and weights, is replaced; files that are not called as one of
+    `own` are carried over.  Raises FileError if something else is in its place.
     """
     place = place.resolve()
     fresh = Path(tempfile.mkdtemp(dir=folder_of(place), prefix=f".{place.name}."))
     try:
-        _replaceable(place)
+        _replaceable(place, sign)
         yield fresh
-        _carry_over(place, fresh)
+        _carry_over(place, fresh, own)
         fresh.chmod(0o755)
         _flush(fresh.iterdir())
         _swap(fresh, place)
@@ -99,22 +100,22 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number of JSON")
 
 
-def _replaceable(place: Path) -> None:
+def _replaceable(place: Path, sign: str) -> None:
     if place.is_dir():
         names = sorted(path.name for path in place.iterdir())
-        if names and not ("config.json" in names and any(fnmatch(name, "*.safetensors") for name in names)):
+        if names and not (sign in names and any(fnmatch(name, "*.safetensors") for name in names)):
             raise FileError(f"{place} is a folder, but of no model: it holds {_listed(place)}. Choose another name.")
     elif place.exists():
         raise FileError(f"{place} is a file, and a model is a folder. Choose another name, or remove it.")
 
 
-def _carry_over(place: Path, fresh: Path) -> None:
+def _carry_over(place: Path, fresh: Path, own: tuple[str, ...]) -> None:
     """What lies in the old folder and is no part of its model, nor of the new one."""
 
     def left(folder: str, names: list[str]) -> set[str]:
         if Path(folder) != place:
             return set()
-        return {name for name in names if (fresh / name).exists() or any(fnmatch(name, own) for own in OWN)}
+        return {name for name in names if (fresh / name).exists() or any(fnmatch(name, mine) for mine in own)}
 
     if place.is_dir():
         shutil.copytree(place, fresh, symlinks=True, ignore=left, copy_function=_linked, dirs_exist_ok=True)

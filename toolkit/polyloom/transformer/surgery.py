@@ -6,7 +6,8 @@
     transplant(model, donor, heads=[(0, 3)])         head 3 is the donor's
 
 Only weights change, so the result saves, generates and explains like any other; weights that stay are shared with the
-model it was made from, which stays as it was.  Layers, heads and experts are numbered from 0.
+model it was made from, which stays as it was; an adapter is merged first.  Layers, heads and experts are numbered
+from 0.
 
 - A **head** is its columns of the attention's output; cut, they are zero.  With `mean`, the average of what the texts
   let it bring goes into the output's bias, which every layer then has.
@@ -63,7 +64,7 @@ def ablate(
     """
     if (mean is not None and not heads) or (reroute and not experts):
         raise InputError("`mean` is for heads and `reroute` for experts: name those to be cut.")
-    decoder = shared(model.decoder)
+    decoder = shared(model.plain)
     cut = _heads(decoder, heads)
     if mean is not None:
         _remember(decoder, cut, [read_by(model, text) for text in mean])
@@ -85,7 +86,7 @@ def force(model: TransformerModel, *, experts: Pairs) -> TransformerModel:
 
     Raises InputError for an expert that is not there, and for more in a layer than its gate chooses.
     """
-    decoder = shared(model.decoder)
+    decoder = shared(model.plain)
     for mixture, expert in _experts(decoder, experts):
         _steer(mixture, expert, float("inf"))
     return TransformerModel(decoder, model.vocabulary)
@@ -104,7 +105,7 @@ def transplant(
     Raises InputError if the configs differ in what shapes the weights, or if heads that share keys are torn apart.
     """
     _alike(model.config, donor.config)
-    decoder, other = shared(model.decoder), donor.decoder
+    decoder, other = shared(model.plain), donor.plain
     ours, theirs = _heads(decoder, heads), _heads(other, heads)
     _together(ours)
     for (part, head), (given, _) in zip(ours, theirs, strict=True):

@@ -1,8 +1,8 @@
 """One token of one text in one compiled call, which reads every weight once and is held up by memory alone.
 
-It knows decoders of the Llama kind on a CPU: RMS norms, rotary positions or none, SwiGLU, no experts, weights of
-float32 or bfloat16.  Others, and all until the code is compiled, are read brick by brick; logits differ in the last
-bits.  The weights are those of the decoder, not copies.
+It knows decoders of the Llama kind on a CPU: RMS norms, rotary positions or none, SwiGLU, no experts, no adapters,
+weights of float32 or bfloat16.  Others, and all until the code is compiled, are read brick by brick; logits differ in
+the last bits.  The weights are those of the decoder, not copies.
 """
 
 from typing import Any, cast, final
@@ -65,8 +65,18 @@ def swift(decoder: Decoder) -> Swift | None:
     config = decoder.config
     known = config.norm.kind == "rms" and config.position.kind in ("rotary", "none") and not config.experts
     known = known and config.feed_forward.kind == "swiglu" and not config.feed_forward.bias
+    known = known and all(type(part) is nn.Linear for part in _linears(decoder))  # an adapted map has a way of its own
     weights = {(weight.dtype, weight.device.type) for weight in decoder.parameters()}
     return Swift(decoder) if known and len(weights) == 1 and weights <= {(dtype, "cpu") for dtype in DTYPES} else None
+
+
+def _linears(decoder: Decoder) -> list[nn.Module]:
+    """All matrices that the compiled way reads."""
+    found: list[nn.Module] = [decoder.output]
+    for block in decoder.layers:
+        attention, inner = block.attention, cast("SwiGLU", block.feed_forward)
+        found += [attention.q, attention.k, attention.v, attention.o, inner.gate, inner.up, inner.down]
+    return found
 
 
 def _layer(block: Block) -> decode.Layer:

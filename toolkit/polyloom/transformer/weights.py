@@ -23,13 +23,13 @@ PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.msgpack"
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """Every tensor of a folder by its name, mapped on the CPU; FileError if one is missing or a file is damaged."""
     if (folder / SINGLE).is_file():
-        return dict(_mapped(inside(folder, SINGLE)))
+        return dict(mapped(inside(folder, SINGLE)))
     if not (folder / INDEX).is_file():
         raise FileError(_nothing(folder))
     places = _index(folder)
     found: dict[str, Tensor] = {}
     for name in sorted(set(places.values())):
-        for tensor, content in _mapped(inside(folder, name)):
+        for tensor, content in mapped(inside(folder, name)):
             if places.get(tensor, name) == name:
                 found[tensor] = content
     missing = [f"{tensor} (in {name})" for tensor, name in places.items() if tensor not in found]
@@ -44,7 +44,8 @@ def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     save_file(given, path, metadata={"format": "pt"})
 
 
-def _mapped(path: Path) -> Iterator[tuple[str, Tensor]]:
+def mapped(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of one file by name; FileError if it is missing or damaged."""
     if not path.is_file():
         raise FileError(f"{path} is missing, though the index lists it. Fetch the folder again.")
     try:
