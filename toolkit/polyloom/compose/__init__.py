@@ -24,6 +24,8 @@ from polyloom.compose.routing import (
     Cascade,
     Chooser,
     Decision,
+    Router,
+    Routing,
     TextChooser,
 )
 from polyloom.compose.sequenced import Sequenced
@@ -55,6 +57,8 @@ __all__ = [
     "PruneCertificate",
     "Reach",
     "Routed",
+    "Router",
+    "Routing",
     "Sequenced",
     "Shapley",
     "Stage",

@@ -7,6 +7,8 @@ from polyloom.compose.routing.keyword import ByKeyword
 from polyloom.compose.routing.language import ByLanguage
 from polyloom.compose.routing.likelihood import ByLikelihood
 from polyloom.compose.routing.policy import Blend
+from polyloom.compose.routing.router.decision import Routing
+from polyloom.compose.routing.router.router import Router
 from polyloom.compose.routing.text import TextChooser
 
 __all__ = [
@@ -18,5 +20,7 @@ __all__ = [
     "Cascade",
     "Chooser",
     "Decision",
+    "Router",
+    "Routing",
     "TextChooser",
 ]

@@ -7,11 +7,12 @@ from polyloom.compose.routing.chooser import Chooser
 from polyloom.compose.routing.keyword import ByKeyword
 from polyloom.compose.routing.language import ByLanguage
 from polyloom.compose.routing.likelihood import ByLikelihood
+from polyloom.compose.routing.router.router import Router
 from polyloom.errors import InputError
 from polyloom.model import Arrays
 
 CHOOSERS: dict[str, type[Chooser]] = {
-    chooser.kind: chooser for chooser in (ByKeyword, ByLanguage, ByLikelihood, Cascade)
+    chooser.kind: chooser for chooser in (ByKeyword, ByLanguage, ByLikelihood, Cascade, Router)
 }
 
 

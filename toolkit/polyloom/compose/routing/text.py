@@ -40,7 +40,6 @@ class TextChooser(Chooser):
     def account(self, text: str) -> Explanation:
         """Why it weighs the text as it does."""
 
-    @final
     def route(self, text: str) -> Decision:
         """What it makes of a text, seen whole: a name, a score and why."""
         return Decision(dict(self.weigh(text)), self.account(text))

@@ -1,0 +1,126 @@
+"""What a text is made of: words, phrases of two, signs of its kind; and, for what is misspelt or bent, parts of words.
+
+    whole    "lost my card"  ->  lost, my, card, lost my, my card, and language:en
+    parts                        2 to 5 characters within a word, with the spaces around it: " c", "car", "card "
+
+Each feature has the weight of TF-IDF (Spärck Jones, 1972): (1 + ln how often) · idf, idf = ln((1 + N) / (1 + texts
+with it)) + 1 over the N texts learned from.  Each of the two halves has length √½, so a text has length 1, however long
+it is, and what nobody has seen is not in it.  The commonest `LIMIT` features are kept, those of equal number by name.
+
+The length of `names` is F; the first `wholes` of them are whole.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from polyloom.compose.routing.router.signs import signs
+from polyloom.documents import Ids
+from polyloom.errors import InputError
+from polyloom.model import Arrays, Floats
+
+WORD = re.compile(r"\w+(?:['’]\w+)*")
+SHORTEST, LONGEST = 2, 5  # characters of a part
+LIMIT = 30_000  # features: on CLINC150 twice as many gain nothing
+
+
+class Read(NamedTuple):
+    """How often each feature stands in a text."""
+
+    whole: Counter[str]
+    parts: Counter[str]
+
+
+class Vector(NamedTuple):
+    """A text among features: which, int64 (n,), rising; how much of each, float64 (n,); how many of them are whole."""
+
+    ids: Ids
+    values: Floats
+    wholes: int
+
+
+def words(text: str) -> list[str]:
+    """The words in order, whatever their case."""
+    return WORD.findall(text.casefold())
+
+
+def read(text: str) -> Read:
+    """The features of a text."""
+    found, parts = words(text), Counter[str]()
+    whole = Counter([*found, *map(" ".join, pairwise(found)), *signs(text)])
+    for word, many in Counter(text.casefold().split()).items():
+        edged = f" {word} "
+        for size in range(SHORTEST, min(LONGEST, len(edged)) + 1):
+            for at in range(len(edged) - size + 1):
+                parts[edged[at : at + size]] += many
+    return Read(whole, parts)
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features that are known, and the weight of each, float64 (F,)."""
+
+    names: tuple[str, ...]
+    wholes: int
+    idf: Floats
+
+    def __post_init__(self) -> None:
+        if self.idf.shape != (len(self.names),) or not 0 <= self.wholes <= len(self.names):
+            raise InputError(f"{len(self.names)} features have weights of shape {self.idf.shape}.")
+
+    @classmethod
+    def of(cls, texts: Sequence[Read]) -> "Features":
+        """Those of some texts."""
+        halves = [Counter[str](), Counter[str]()]
+        for one in texts:
+            halves[0].update(one.whole.keys())
+            halves[1].update(one.parts.keys())
+        every = [(-many, half, name) for half, counted in enumerate(halves) for name, many in counted.items()]
+        kept = sorted(sorted(every)[:LIMIT], key=lambda one: one[1:])
+        seen = np.array([-many for many, _, _ in kept], np.float64)
+        wholes = sum(half == 0 for _, half, _ in kept)
+        return cls(tuple(name for _, _, name in kept), wholes, np.log((1 + len(texts)) / (1 + seen)) + 1)
+
+    def vector(self, text: Read) -> Vector:
+        """A text among them."""
+        whole, parts = self._half(text.whole, self._wholes), self._half(text.parts, self._parts)
+        ids = np.array([*whole, *parts], np.int64)
+        values = np.array([*whole.values(), *parts.values()])
+        values = (1 + np.log(values)) * self.idf[ids] if len(ids) else np.empty(0)
+        for half in (values[: len(whole)], values[len(whole) :]):
+            half /= np.sqrt(2 * (half @ half)) if len(half) else 1.0
+        return Vector(ids, values, len(whole))
+
+    def shown(self, feature: int) -> str:
+        """A feature as a person should see it: parts of words between dots."""
+        name = self.names[feature]
+        return name if feature < self.wholes else f"·{name}·"
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """The names as UTF-8, a line each, for no feature has a line break; and the weights."""
+        spelt = np.frombuffer("\n".join(self.names).encode("utf-8", "surrogatepass"), np.uint8)
+        return {"wholes": self.wholes}, {"features": spelt, "idf": self.idf}
+
+    @classmethod
+    def from_state(cls, manifest: dict[str, Any], arrays: Arrays) -> "Features":
+        """As `state` gave it."""
+        spelt = arrays["features"].tobytes().decode("utf-8", "surrogatepass")
+        return cls(tuple(spelt.split("\n")) if spelt else (), manifest["wholes"], arrays["idf"])
+
+    @cached_property
+    def _wholes(self) -> dict[str, int]:
+        return {name: at for at, name in enumerate(self.names[: self.wholes])}
+
+    @cached_property
+    def _parts(self) -> dict[str, int]:
+        return {name: at for at, name in enumerate(self.names[self.wholes :], self.wholes)}
+
+    def _half(self, counted: Counter[str], known: dict[str, int]) -> dict[int, int]:
+        found = {known[name]: many for name, many in counted.items() if name in known}
+        return dict(sorted(found.items()))
