@@ -258,6 +258,16 @@ def test_an_account_opens_the_stages_that_speak(sea: AssociationModel, lullabies
     assert place.shares("moon") == {"opening": 0, "stage 2": 0, "stage 3": 1}
 
 
+def test_whoever_goes_back_may_end_a_stage_where_others_went_on() -> None:
+    end = WORDS.pieces[5]
+    place = Sequenced([Stage(COUNTS, until=end), Stage(OTHERS)]).begin([1])
+    place.extend([2, 3, 4])
+    assert place.stage == "stage 1"  # looked for as far as here
+    earlier = place.back(2)
+    earlier.extend([5, 3])
+    assert (earlier.starts, place.starts) == ((1, 3), (1,))
+
+
 def test_what_was_said_lately_is_remembered() -> None:
     sequence = Sequenced(
         [Stage(decoders.model(), 2), Stage(decoders.model(seed=2), until="f"), Stage(decoders.model())], 2
@@ -266,6 +276,8 @@ def test_what_was_said_lately_is_remembered() -> None:
     place.extend([2, 3, 4, 5])
     for ago in range(5):
         assert place.shares(6, ago) == pytest.approx(place.back(ago).shares(6))
+    place.advance(2)
+    assert place.shares(6) == pytest.approx(sequence.begin([1, 2, 3, 4, 5, 2]).prompted(1).shares(6))
 
 
 def test_networks_and_counts_follow_each_other(tmp_path: Path) -> None:
