@@ -80,6 +80,7 @@ from polyloom.tokens import (
 
 if TYPE_CHECKING:
     from polyloom.adapters.attach import attach
+    from polyloom.adapters.bank import AdapterBank
     from polyloom.bridges.logits import LogitsProcessor
     from polyloom.transformer.config import TransformerConfig
     from polyloom.transformer.model import TransformerModel
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdapterBank",
     "AssociationModel",
     "Blend",
     "ByFunction",

@@ -6,6 +6,7 @@ from typing import Any
 from polyloom._compat import need
 
 LATER = {
+    "AdapterBank": "polyloom.adapters.bank",
     "LogitsProcessor": "polyloom.bridges.logits",
     "TransformerConfig": "polyloom.transformer.config",
     "TransformerModel": "polyloom.transformer.model",

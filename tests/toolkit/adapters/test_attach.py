@@ -23,6 +23,7 @@ from polyloom.adapters.lora import LoRA
 from polyloom.adapters.method import Method
 from polyloom.transformer.model import TransformerModel
 from polyloom.transformer.surgery import ablate
+from toolkit.adapters.learned import learned
 
 TEXT = "a b c a b d e a b c f"
 METHODS: dict[str, Method] = {
@@ -31,22 +32,6 @@ METHODS: dict[str, Method] = {
     "dora": DoRA(3, 4.0, layers=(0, 2)),
     "ia3": IA3(),
 }
-
-
-def learned(method: Method, base: TransformerModel, seed: int = 1, by: float = 0.2) -> Adapter:
-    """An adapter that changes something."""
-    dice = torch.Generator().manual_seed(seed)
-    updates = {
-        name: update.of(
-            {
-                n: x + by * torch.randn(x.shape, generator=dice, dtype=torch.float64)
-                for n, x in update.tensors().items()
-            },
-            update.numbers(),
-        )
-        for name, update in Adapter.first(method, base).updates.items()
-    }
-    return Adapter(method, updates)
 
 
 def adapted(method: str, name: str = "grouped queries", scale: float = 0.8) -> TransformerModel:

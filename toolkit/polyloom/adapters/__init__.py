@@ -2,9 +2,21 @@
 
 from polyloom.adapters.adapter import Adapter
 from polyloom.adapters.attach import attach, detach, merge
+from polyloom.adapters.bank import AdapterBank
 from polyloom.adapters.dora import DoRA
 from polyloom.adapters.ia3 import IA3
 from polyloom.adapters.lora import LoRA
 from polyloom.adapters.peft_folder import read_adapter, write_adapter
 
-__all__ = ["IA3", "Adapter", "DoRA", "LoRA", "attach", "detach", "merge", "read_adapter", "write_adapter"]
+__all__ = [
+    "IA3",
+    "Adapter",
+    "AdapterBank",
+    "DoRA",
+    "LoRA",
+    "attach",
+    "detach",
+    "merge",
+    "read_adapter",
+    "write_adapter",
+]

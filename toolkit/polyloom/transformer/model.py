@@ -297,8 +297,9 @@ class TransformerModel(LanguageModel):
         config = self.config
         experts = "" if config.experts is None else f", {config.experts.active} of {config.experts.count} experts"
         numbers = sum(weight.numel() for weight in self.decoder.parameters())
-        size = f"{config.layers} layers, width {config.width}{experts}: {numbers:,} parameters"
-        return f"<TransformerModel {size}>" if self.provenance is None else f"<TransformerModel {size}, {self.provenance}>"
+        beside = "" if self.provenance is None else f", {self.provenance}"
+        size = f"{config.layers} layers, width {config.width}{experts}"
+        return f"<TransformerModel {size}: {numbers:,} parameters{beside}>"
 
     def _scored(self, ids: np.ndarray[Any, np.dtype[np.int64]]) -> Iterator[Tensor]:
         """Logits (n, rows) before each token, in order and in pieces."""
