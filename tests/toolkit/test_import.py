@@ -14,6 +14,10 @@ HEAVY = {
     "IPython",
     "ipywidgets",
     "sentencepiece",
+    "pydantic",
+    "cryptography",
+    "resolvelib",
+    "zstandard",
     "typer",
     "rich",
 }

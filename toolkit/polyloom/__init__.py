@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from polyloom.adapters.attach import attach
     from polyloom.adapters.bank import AdapterBank
     from polyloom.bridges.logits import LogitsProcessor
+    from polyloom.experts.registry import Registry
     from polyloom.transformer.config import TransformerConfig
     from polyloom.transformer.model import TransformerModel
 
@@ -127,6 +128,7 @@ __all__ = [
     "PositionModel",
     "PruneCertificate",
     "Reach",
+    "Registry",
     "Routed",
     "Router",
     "Routing",

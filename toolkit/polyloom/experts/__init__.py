@@ -7,25 +7,33 @@ from polyloom.experts.archive import Limits
 from polyloom.experts.keys import PublicKey, SecretKey, new_key
 from polyloom.experts.manifest import InvalidExpert, Manifest, Problem, json_schema
 from polyloom.experts.package import Package, check
+from polyloom.experts.registry import Installed, Registry, Untrusted
+from polyloom.experts.resolve import Conflict, load_order, resolve
 from polyloom.experts.signing import Verdict, judge, sign
 from polyloom.experts.trust import TrustStore
 from polyloom.experts.version import Requirement, Version
 
 __all__ = [
+    "Conflict",
+    "Installed",
     "InvalidExpert",
     "Limits",
     "Manifest",
     "Package",
     "Problem",
     "PublicKey",
+    "Registry",
     "Requirement",
     "SecretKey",
     "TrustStore",
+    "Untrusted",
     "Verdict",
     "Version",
     "check",
     "json_schema",
     "judge",
+    "load_order",
     "new_key",
+    "resolve",
     "sign",
 ]

@@ -1,0 +1,110 @@
+"""Catalogues: which experts can be had where, in a JSON file on the disk or on the web.
+
+    {"experts": [{"name": "expert-sql", "version": "1.2.0", "url": "sql.expert", "sha256": "…",
+                  "requires": [], "incompatible_with": [], "load_order": 9, "description": "…"}]}
+
+An address may be relative to that of the catalogue.  What a catalogue says is checked against the package that comes.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import Field, ValidationError
+
+from polyloom.errors import FileError
+from polyloom.experts.fetch import fetch, is_address
+from polyloom.experts.package import Package, sound
+from polyloom.experts.resolve import Offer
+from polyloom.experts.schema import Digest, Name, Needed, Part, Semantic
+from polyloom.experts.version import Requirement, Version
+
+LIMIT = 64 * 2**20  # bytes of a catalogue
+
+
+class Entry(Part):
+    """One expert of a catalogue."""
+
+    name: Name
+    version: Semantic
+    url: str
+    sha256: Digest
+    requires: list[Needed] = Field(default_factory=list[Needed])
+    incompatible_with: list[Needed] = Field(default_factory=list[Needed])
+    load_order: int = Field(default=10, ge=1, le=10)
+    description: str = ""
+
+
+class _Entries(Part):
+    experts: list[Entry]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """An expert that can be had, and from where: a path or an address."""
+
+    offer: Offer
+    place: str
+    sha256: str
+    description: str
+
+    def read(self) -> Package:
+        """The package.  FileError if it is not the one that the catalogue speaks of."""
+        package = read_source(self.place, self.sha256)
+        if (found := Offer.of(package.manifest)) != self.offer:
+            raise FileError(
+                f"The catalogue speaks of {self.offer}; {self.place} holds {found}, or states other constraints."
+            )
+        return package
+
+
+def read_catalogue(place: str | os.PathLike[str]) -> list[Listing]:
+    """The experts of a catalogue.  FileError if it cannot be understood."""
+    text = os.fspath(place)
+    data = fetch(text, None, LIMIT) if is_address(text) else Path(text).read_bytes()
+    try:
+        found = _Entries.model_validate(json.loads(data))
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False))
+        raise FileError(f"{text} is no catalogue that can be used: {'; '.join(faults)}.") from None
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{text} is no catalogue: it is not JSON ({error}).") from None
+    return [_listing(entry, text) for entry in found.experts]
+
+
+def read_source(place: str | os.PathLike[str], sha256: str | None = None) -> Package:
+    """A sound package from a path, or from an address with its digest.  FileError if it is not the one."""
+    text = os.fspath(place)
+    if not is_address(text):
+        if sha256 is not None and (found := _sha256(Path(text))) != sha256.lower():
+            raise FileError(f"{text} is another file: its SHA-256 is {found}, expected {sha256.lower()}.")
+        return sound(Package.read(text), text)
+    if sha256 is None:
+        raise FileError(f"{text} comes over the network, and needs the SHA-256 that it should have.")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fetched.expert"
+        path.write_bytes(fetch(text, sha256))
+        fetched = sound(Package.read(path), text)
+        return Package({name: memoryview(bytes(content)) for name, content in fetched.files.items()}, fetched.sealed)
+
+
+def _sha256(path: Path) -> str:
+    if path.is_dir():
+        raise FileError(f"{path} is a folder, which has no SHA-256.")
+    with path.open("rb") as file:
+        return hashlib.file_digest(cast("Any", file), "sha256").hexdigest()
+
+
+def _listing(entry: Entry, catalogue: str) -> Listing:
+    rules = (tuple(map(Requirement.parse, texts)) for texts in (entry.requires, entry.incompatible_with))
+    offer = Offer(entry.name, Version.parse(entry.version), *rules, order=entry.load_order)
+    if is_address(catalogue):
+        place = urllib.parse.urljoin(catalogue, entry.url)
+    else:
+        place = entry.url if is_address(entry.url) else str(Path(catalogue).parent / entry.url)
+    return Listing(offer, place, entry.sha256.lower(), entry.description)
