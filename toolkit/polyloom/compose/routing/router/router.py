@@ -150,7 +150,8 @@ class Router(TextChooser):
         weighed = zip(WITNESSES, self.calibration.weights.tolist(), self.witnesses.terms(seen, expert), strict=True)
         for number, (witness, weight, told) in enumerate(weighed):
             adds = weight * float(seen.judged[expert, number])
-            child = Explanation(name, context, "logit", tuple(Term(what, weight * much) for what, much in told), adds)
+            parts = tuple(Term(what, weight * much) for what, much in told)
+            child = Explanation(name, context, "logit", parts, adds) if parts else None
             terms.append(Term(witness, adds, f"{weight:.3f} × {seen.judged[expert, number]:.3f}", child))
         if barred := float(seen.barred[expert]):
             terms.append(Term("keywords that forbid it", -FORBIDS * barred, f"{barred:.0f} found"))
