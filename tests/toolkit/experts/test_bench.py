@@ -1,0 +1,16 @@
+"""The rows of `polyloom bench experts`, on a small package: all there, and what can be said of sizes holds."""
+
+import pytest
+
+from polyloom.experts import bench
+
+
+def test_every_row_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "NUMBERS", 100_000)
+    monkeypatch.setattr(bench, "REPEATS", 1)
+    rows = list(bench.rows(None))
+    assert [row.group for row in rows] == ["experts"] * 6
+    assert all(row.value for row in rows)
+    sizes = {row.name: row for row in rows if row.unit == "MB"}
+    assert (sizes["size, compressed"].ratio or 0) > 1.05
+    assert 0.4 < (sizes["size, mapped"].value or 0) < 0.41
