@@ -251,3 +251,10 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, handler)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208 - names are what is asked
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileError, match="pipe is no ordinary file, and stays"):
+        write(tmp_path / "pipe", {"kind": "test"}, {})
+    assert (tmp_path / "pipe").is_fifo()

@@ -140,7 +140,12 @@ def folder_of(path: Path) -> Path:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Generator[IO[bytes]]:
-    """A binary file that takes the name `path` when the block ends well, and is gone when it does not."""
+    """A binary file that takes the name `path` when the block ends well, and is gone when it does not.
+
+    Raises FileError if something stands there that is neither file nor folder: a device or a pipe would be replaced.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise FileError(f"{path} is no ordinary file, and stays. Name another one.")
     handle, name = tempfile.mkstemp(dir=folder_of(path), prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -21,7 +21,7 @@ from polyloom.buffer import TokenBuffer
 from polyloom.compose import linear
 from polyloom.compose.composite import Composite, CompositeContinuation, named_members
 from polyloom.compose.linear import mixed
-from polyloom.compose.routing.chooser import Chooser, Stand, Where, known, number
+from polyloom.compose.routing.chooser import Chooser, Stand, Where, known
 from polyloom.compose.routing.function import ByFunction, Chosen
 from polyloom.compose.routing.policy import Blend, policy_of
 from polyloom.compose.routing.stored import chooser_of
@@ -29,6 +29,7 @@ from polyloom.documents import Ids
 from polyloom.errors import InputError
 from polyloom.explanation import Explanation, Term, parts
 from polyloom.model import Arrays, Candidates, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
+from polyloom.real import number
 
 KEPT = 64  # places on the way that are remembered; whoever goes back further has the text judged again
 TOLD = 16  # of them, how many must be left after going back: an account looks back that far

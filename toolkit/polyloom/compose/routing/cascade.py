@@ -14,11 +14,12 @@ from typing import Self, final
 import numpy as np
 
 from polyloom.compose.confidence import along, at_place, of_rows
-from polyloom.compose.routing.chooser import Chooser, Judged, Stand, Where, known, number
+from polyloom.compose.routing.chooser import Chooser, Judged, Stand, Where, known
 from polyloom.documents import Documents, Ids, encoded
 from polyloom.errors import InputError
 from polyloom.explanation import Explanation, Term
 from polyloom.model import Arrays, Continuation, Floats, LanguageModel, Manifest
+from polyloom.real import number
 
 SHOWN = 12  # tokens that an account repeats
 APART = 1e-9  # nats: what differs by less is the same

@@ -8,11 +8,9 @@ A score is a function of the text so far and, for some choosers, of what the mem
 `Where` they are.  One that `remembers` needs its scores at the place before, and what the token read since has `told`.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import ClassVar, Protocol, Self
 
 from polyloom.documents import Ids
@@ -113,11 +111,6 @@ class Chooser(ABC):
     @abstractmethod
     def from_state(cls, manifest: Manifest, arrays: Arrays) -> Self:
         """The chooser that `state` described; InputError if it is none."""
-
-
-def number(value: object) -> float:
-    """A number that a caller gave; NaN, which lies in no range, for anything that is none."""
-    return float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
 
 
 def known(what: str, names: Sequence[str], members: Sequence[str]) -> None:

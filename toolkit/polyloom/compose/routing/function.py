@@ -8,11 +8,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NoReturn, Self, TypeAlias, cast, final
 
-from polyloom.compose.routing.chooser import number
 from polyloom.compose.routing.text import TextChooser, account_of
 from polyloom.errors import FileError, InputError
 from polyloom.explanation import Explanation
 from polyloom.model import Arrays, Manifest
+from polyloom.real import number
 
 Chosen: TypeAlias = str | Mapping[str, float] | None
 NOT_SAVED = (

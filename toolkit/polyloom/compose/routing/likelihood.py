@@ -20,11 +20,12 @@ from typing import Any, Self, cast, final
 
 import numpy as np
 
-from polyloom.compose.routing.chooser import Chooser, Judged, Stand, Where, known, number
+from polyloom.compose.routing.chooser import Chooser, Judged, Stand, Where, known
 from polyloom.documents import Documents, Ids, encoded
 from polyloom.errors import InputError
 from polyloom.explanation import Explanation, Term
 from polyloom.model import Arrays, Floats, LanguageModel, Manifest
+from polyloom.real import number
 
 SHOWN = 12  # tokens whose part in the posterior an account shows
 HOPELESS = -700.0  # nats behind the likeliest: after such a token, a member is believed only because the pen may pass
