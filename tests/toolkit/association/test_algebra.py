@@ -37,6 +37,7 @@ MAKES: dict[str, Callable[[], LanguageModel]] = {
 }
 
 
+@pytest.mark.long
 class TestAlgebra(LanguageModelContract):
     @pytest.fixture(scope="class", params=MAKES)
     @classmethod

@@ -45,6 +45,7 @@ MAKES: dict[str, Callable[[], LanguageModel]] = {
 PAIRS = st.integers(0, 10**6), st.sampled_from([0.1, 2.0, 8.0])
 
 
+@pytest.mark.long
 class TestAlgebra(LanguageModelContract):
     @pytest.fixture(scope="class", params=MAKES)
     @classmethod

@@ -40,6 +40,7 @@ MAKES: dict[str, Callable[[], LanguageModel]] = {
 }
 
 
+@pytest.mark.long
 class TestContrast(LanguageModelContract):
     @pytest.fixture(scope="class", params=MAKES)
     @classmethod

@@ -44,6 +44,7 @@ MAKES: dict[str, Callable[[], LanguageModel]] = {
 }
 
 
+@pytest.mark.long
 class TestEnsemble(LanguageModelContract):
     @pytest.fixture(scope="class", params=MAKES)
     @classmethod

@@ -64,6 +64,7 @@ MAKES: dict[str, Callable[[], LanguageModel]] = {
 }
 
 
+@pytest.mark.long
 class TestLaned(LanguageModelContract):
     @pytest.fixture(scope="class", params=MAKES)
     @classmethod

@@ -67,6 +67,7 @@ def test_every_way_that_a_file_can_hold_is_here(leaves: tuple[LanguageModel, ...
     assert {way(*leaves[:2]).state()[0]["kind"] for way in WAYS.values()} == set(COMPOSITES)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("inner", WAYS)
 @pytest.mark.parametrize("outer", WAYS)
 def test_in_each_other(outer: str, inner: str, leaves: tuple[LanguageModel, ...], tmp_path: Path) -> None:

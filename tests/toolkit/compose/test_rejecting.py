@@ -22,6 +22,7 @@ MAKES: dict[str, Callable[[], LanguageModel]] = {
 }
 
 
+@pytest.mark.long
 class TestRejecting(LanguageModelContract):
     @pytest.fixture(scope="class", params=MAKES)
     @classmethod

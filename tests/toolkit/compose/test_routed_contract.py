@@ -36,6 +36,7 @@ MAKES: dict[str, Callable[[], LanguageModel]] = {
 }
 
 
+@pytest.mark.long
 class TestRouted(LanguageModelContract):
     @pytest.fixture(scope="class", params=MAKES)
     @classmethod

@@ -65,6 +65,7 @@ MAKES: dict[str, Callable[[], LanguageModel]] = {
 }
 
 
+@pytest.mark.long
 class TestSequenced(LanguageModelContract):
     @pytest.fixture(scope="class", params=MAKES)
     @classmethod

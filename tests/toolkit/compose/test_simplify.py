@@ -145,6 +145,7 @@ def test_what_is_no_model_is_refused(wrong: Any) -> None:
         simplify(wrong)
 
 
+@pytest.mark.long
 class TestSimplified(LanguageModelContract):
     @pytest.fixture(scope="class")
     @classmethod
