@@ -59,6 +59,8 @@ def test_a_new_one_is_sound_and_packs(place: Path, old: tuple[str, ...]) -> None
     assert run("expert", "validate", "expert-sql").stdout == "expert-sql is sound.\n"
     file = "expert-sql.v1.expert" if old else "expert-sql-tiny.v20.1.0.expert"
     assert run("expert", "package", "expert-sql").stdout == f"{file}\n"
+    run("expert", "package", "expert-sql", "--force", "--sha256")
+    assert Path(f"{file}.sha256").read_text().endswith(f"  {file}\n")
     for form in ("mapped", "compressed", "archive"):
         told = answer("expert", "package", file, "--form", form, "-o", f"{form}.expert")
         assert told["digest"] == Package.read(file).digest

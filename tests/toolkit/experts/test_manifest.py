@@ -119,3 +119,9 @@ def test_the_schema_agrees_with_the_models() -> None:
     judge = jsonschema.Draft202012Validator(schema)
     for document in (one(), two(), two(adapters=[]), one(name="x"), two(version="1"), two(tags="a"), {}):
         assert judge.is_valid(document) == (not problems(document)), document
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {1, 2}, b"x"])
+def test_a_document_from_code_must_be_json_too(value: object) -> None:
+    with pytest.raises(InvalidExpert, match="cannot be written as JSON"):
+        Manifest(two(mine=[value]))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from polyloom import FileError, InputError
+from polyloom.experts.catalogue import write_beside
 from polyloom.experts.package import Package
 from polyloom.experts.registry import Registry, Untrusted
 from polyloom.experts.resolve import Conflict
@@ -166,6 +167,8 @@ def test_a_catalogue_brings_what_is_required_and_what_is_newer(registry: Registr
     again = Registry(tmp_path / "second")
     again.believe(registry.trusted)
     assert str(again.install("expert-b@<1.5", catalogue=both)[0].version) == "1.0.0"
+    with pytest.raises(InputError, match="to install by name, give a catalogue"):
+        again.install("expert-b")
     with pytest.raises(Conflict, match="of expert-none there is none"):
         again.install("expert-none", catalogue=both)
 
@@ -322,3 +325,35 @@ def test_the_face_has_the_registry() -> None:
     import polyloom
 
     assert polyloom.Registry is Registry
+
+
+def test_the_digest_beside_a_file_is_compared(registry: Registry, tmp_path: Path) -> None:
+    path = made(tmp_path)
+    beside = write_beside(path)
+    assert beside.read_text() == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+    for wrong in ("", "é" * 64, beside.read_text().replace("a", "b").replace("0", "1")):
+        right = beside.read_text()
+        beside.write_text(wrong)
+        with pytest.raises(FileError, match="is another file"):
+            registry.install(path)
+        beside.write_text(right)
+    assert registry.install(path)[0].name == "expert-a"
+
+
+MISSING = """
+import sys
+sys.modules[sys.argv[1]] = None
+import polyloom
+try:
+    polyloom.Registry(sys.argv[2]).install(sys.argv[3], "anyone")
+except polyloom.MissingPackage as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("name", ["pydantic", "cryptography", "resolvelib"])
+def test_what_is_not_installed_is_named(name: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-W", "error", "-c", MISSING, name, str(tmp_path / "x"), str(made(tmp_path))]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert f'needs {name}, which is not installed: pip install "polyloom[experts]"' in said
+    assert not (tmp_path / "x" / "experts").exists()

@@ -13,6 +13,7 @@ from polyloom.cli.expert_registry import Folder, add_commands, registry_in
 from polyloom.cli.options import Force, Json
 from polyloom.cli.output import check_free, note, print_json
 from polyloom.errors import InputError
+from polyloom.experts.catalogue import write_beside
 from polyloom.experts.keys import SecretKey, new_key
 from polyloom.experts.manifest import FILE, Manifest, json_schema
 from polyloom.experts.package import Form, Package, check, notes, sound
@@ -32,6 +33,7 @@ Target: TypeAlias = Annotated[
 KeyFile: TypeAlias = Annotated[
     Path, typer.Option("--key", metavar="FILE", help="As `keygen` wrote.", show_default=False)
 ]
+Beside: TypeAlias = Annotated[bool, typer.Option("--sha256", help="Write FILE.sha256 too, which `install` compares.")]
 AsForm: TypeAlias = Annotated[Form, typer.Option("--form", help="A tar.gz, or one file to map, or one compressed.")]
 
 
@@ -78,7 +80,12 @@ def new(
 
 @app.command()
 def package(
-    source: Source, output: Target = None, form: AsForm = "archive", force: Force = False, as_json: Json = False
+    source: Source,
+    output: Target = None,
+    form: AsForm = "archive",
+    beside: Beside = False,
+    force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Write a package as one file, from a folder or from another form of it.
 
@@ -92,7 +99,7 @@ def package(
     held = sound(Package.read(source), str(source))
     _tell(held)
     path = check_free(output or Path(held.file_name), force, [source])
-    _written(held.save(path, form), held, as_json)
+    _written(held.save(path, form), held, beside, as_json)
 
 
 @app.command()
@@ -151,6 +158,7 @@ def sign(
     publisher: Annotated[str, typer.Option(metavar="NAME", help="In whose name.", show_default=False)],
     output: Target = None,
     form: AsForm = "archive",
+    beside: Beside = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -164,7 +172,7 @@ def sign(
     held = signed(sound(Package.read(source), str(source)), secret, publisher)
     _tell(held)
     path = check_free(output or Path(held.file_name), force, [source, key])
-    _written(held.save(path, form), held, as_json)
+    _written(held.save(path, form), held, beside, as_json)
 
 
 @app.command()
@@ -209,7 +217,9 @@ def _tell(held: Package) -> None:
         note(one)
 
 
-def _written(path: Path, held: Package, as_json: bool) -> None:
+def _written(path: Path, held: Package, beside: bool, as_json: bool) -> None:
+    if beside:
+        write_beside(path)
     if as_json:
         print_json({"file": str(path), "bytes": path.stat().st_size, "digest": held.digest, "files": held.digests})
     else:

@@ -23,6 +23,7 @@ from polyloom.experts.package import Package, sound
 from polyloom.experts.resolve import Offer
 from polyloom.experts.schema import Digest, Name, Needed, Part, Semantic
 from polyloom.experts.version import Requirement, Version
+from polyloom.files import replacing
 
 LIMIT = 64 * 2**20  # bytes of a catalogue
 
@@ -78,9 +79,13 @@ def read_catalogue(place: str | os.PathLike[str]) -> list[Listing]:
 
 
 def read_source(place: str | os.PathLike[str], sha256: str | None = None) -> Package:
-    """A sound package from a path, or from an address with its digest.  FileError if it is not the one."""
+    """A sound package from a path, or from an address with its digest.  FileError if it is not the one.
+
+    A file `.sha256` beside a path, by the custom of experts, is a digest that was told too.
+    """
     text = os.fspath(place)
     if not is_address(text):
+        sha256 = sha256 if sha256 is not None else _beside(Path(text))
         if sha256 is not None and (found := _sha256(Path(text))) != sha256.lower():
             raise FileError(f"{text} is another file: its SHA-256 is {found}, expected {sha256.lower()}.")
         return sound(Package.read(text), text)
@@ -91,6 +96,22 @@ def read_source(place: str | os.PathLike[str], sha256: str | None = None) -> Pac
         path.write_bytes(fetch(text, sha256))
         fetched = sound(Package.read(path), text)
         return Package({name: memoryview(bytes(content)) for name, content in fetched.files.items()}, fetched.sealed)
+
+
+def write_beside(path: Path) -> Path:
+    """Write the SHA-256 of a file beside it, as `sha256sum` does, which can check it; returns where."""
+    place = path.with_name(f"{path.name}.sha256")
+    with replacing(place) as file:
+        file.write(f"{_sha256(path)}  {path.name}\n".encode())
+    return place
+
+
+def _beside(path: Path) -> str | None:
+    place = path.with_name(f"{path.name}.sha256")
+    if path.is_dir() or not place.is_file():
+        return None
+    with place.open("rb") as file:
+        return file.read(64).decode("ascii", "replace")
 
 
 def _sha256(path: Path) -> str:

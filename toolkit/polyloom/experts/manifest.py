@@ -101,6 +101,10 @@ def parse(text: bytes) -> Document:
 def problems(document: Mapping[str, Any]) -> list[Problem]:
     """Everything that is wrong with a document as a manifest."""
     try:
+        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        return [Problem("", f"it cannot be written as JSON ({error})")]
+    try:
         ANY.validate_python(document)
     except ValidationError as error:
         return [Problem(_path(one["loc"]), _told(one["msg"])) for one in error.errors(include_url=False)]

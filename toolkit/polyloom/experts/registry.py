@@ -156,6 +156,8 @@ class Registry:
             raise InputError(f"Expected trust to be one of {', '.join(ADMITTED)}, got {trust!r}.")
         listed = [] if catalogue is None else read_catalogue(catalogue)
         if _is_requirement(source):
+            if catalogue is None:
+                raise InputError(f"{source} is no path and no address; to install by name, give a catalogue.")
             wanted = Requirement.parse(os.fspath(source))
             packages, sources = self._from_catalogue([wanted], listed, [])
             packages.sort(key=lambda package: package.manifest.name != wanted.name)
@@ -242,6 +244,7 @@ class Registry:
         staged.chmod(0o755)
         staged.rename(place)
         written[-1] = place
+        _flush(self._experts)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         told = (state, sources.get(manifest.name, ""), now)
         return Record(manifest.name, place.name, digest, package.digests, manifest, *told)
@@ -318,6 +321,16 @@ def _stand_together(packages: Iterable[Package], there: dict[str, Record]) -> No
     offers = {name: _offer(record) for name, record in there.items()}
     offers |= {package.manifest.name: Offer.of(package.manifest) for package in packages}
     load_order(resolve(map(Requirement, offers), offers.values()).values())
+
+
+def _flush(folder: Path) -> None:
+    """Have the disk keep the names in a folder, on systems where that has to be asked for."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _changed(before: dict[str, str], now: dict[str, str]) -> list[str]:
