@@ -4,17 +4,22 @@ Needs `pip install "polyloom[experts]"`.
 """
 
 from polyloom.experts.archive import Limits
+from polyloom.experts.held import held_bytes
 from polyloom.experts.keys import PublicKey, SecretKey, new_key
+from polyloom.experts.manager import Event, ExpertManager, Refused
 from polyloom.experts.manifest import InvalidExpert, Manifest, Problem, json_schema
 from polyloom.experts.package import Package, check
 from polyloom.experts.registry import Installed, Registry, Untrusted
 from polyloom.experts.resolve import Conflict, load_order, resolve
 from polyloom.experts.signing import Verdict, judge, sign
+from polyloom.experts.suited import unsuited
 from polyloom.experts.trust import TrustStore
 from polyloom.experts.version import Requirement, Version
 
 __all__ = [
     "Conflict",
+    "Event",
+    "ExpertManager",
     "Installed",
     "InvalidExpert",
     "Limits",
@@ -22,6 +27,7 @@ __all__ = [
     "Package",
     "Problem",
     "PublicKey",
+    "Refused",
     "Registry",
     "Requirement",
     "SecretKey",
@@ -30,10 +36,12 @@ __all__ = [
     "Verdict",
     "Version",
     "check",
+    "held_bytes",
     "json_schema",
     "judge",
     "load_order",
     "new_key",
     "resolve",
     "sign",
+    "unsuited",
 ]
