@@ -94,6 +94,17 @@ def test_what_is_taken_away_or_added_is_tampering() -> None:
         assert judge(ours.with_manifest(ours.manifest.replace(**{field: value})), STORE).state == "tampered"
 
 
+def test_a_signature_of_another_kind_vouches_for_nothing_and_bars_nothing() -> None:
+    """Packages that others signed could never be installed otherwise, as the forerunner's own could not."""
+    foreign = {"timestamp": "then", "publisher": "me", "public_key": ME.public.text, "signature": "AAAA"}
+    held = package(two(integrity=foreign), **{"signature.sig": b"x"})
+    assert judge(held, STORE).state == "unsigned"
+    assert "another kind" in judge(held, STORE).reason
+    assert judge(changed(sign(package(), ME, "me"), sealed=False), STORE).state == "unsigned"
+    damaged = package(two(integrity={**foreign, "files": {"README.md": "00" * 32}}))
+    assert judge(damaged, STORE).state == "tampered"
+
+
 def test_a_variant_spelling_is_replaced_and_the_rest_kept() -> None:
     held = package(two(integrity={"timestamp": "then", "public_key": "x", "mine": 1}))
     integrity = sign(held, ME, "me").manifest.document["integrity"]

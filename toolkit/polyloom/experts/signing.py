@@ -5,7 +5,7 @@ line that says what it is; the manifest holds the SHA-256 of every other file.  
 compared with the trust store and never to be believed by itself.  Ed25519, RFC 8032.
 
     trusted     signed by a key that the store has for this publisher
-    unsigned    nobody vouches for it
+    unsigned    nobody vouches for it, or in a way that is not this one
     unknown     soundly signed, by a publisher that the store does not have
     wrong key   soundly signed in the name of a publisher that has another key: somebody else's, or a new one
     revoked     signed by a key that was revoked
@@ -28,7 +28,7 @@ from polyloom.experts.trust import TrustStore
 State: TypeAlias = Literal["trusted", "unsigned", "unknown", "wrong key", "revoked", "tampered"]
 ALGORITHM = "ed25519"
 PREFIX = b"polyloom expert 1\n"
-SEALED = "sealed"  # of `integrity`: an archive of this expert has a seal, or it was packed by somebody else
+SEALED = "sealed"  # of `integrity`: signed in this way; so an archive has a seal, or was packed by somebody else
 # What a signature says anew, in either spelling; the rest of `integrity` stays.
 OURS = {
     "created_at",
@@ -98,6 +98,8 @@ def judge(package: Package, store: TrustStore) -> Verdict:
         return Verdict("tampered", "; ".join(map(str, damage)), publisher)
     if said.signature is None and said.pubkey is None:
         return Verdict("unsigned", "nobody vouches for it", publisher)
+    if package.manifest.document["integrity"].get(SEALED) is not True:
+        return Verdict("unsigned", "it has a signature of another kind, which cannot be checked here", publisher)
     key, signature = _stated(said.pubkey, said.signature)
     if publisher is None or key is None or said.signature_algorithm != ALGORITHM:
         return Verdict("tampered", "it has a signature that cannot be checked: a part of it is missing or unsound")
@@ -129,5 +131,4 @@ def _stated(pubkey: str | None, signature: str | None) -> tuple[PublicKey | None
 def _covers_all(package: Package) -> bool:
     """Whether every file has a digest, the file of another house too, and no byte of an archive stands aside."""
     integrity = package.manifest.document.get("integrity", {})
-    seal = package.sealed or integrity.get(SEALED) is not True
-    return seal and set(integrity.get("files", {})) == set(package.files) - {FILE}
+    return package.sealed and set(integrity.get("files", {})) == set(package.files) - {FILE}
