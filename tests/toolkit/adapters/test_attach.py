@@ -203,6 +203,18 @@ def test_one_token_at_a_time_does_not_forget_the_adapter() -> None:
         np.testing.assert_allclose(place.distribution(), found.begin(place.tokens).distribution(), atol=2e-5)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_base_of_16_bits_keeps_its_dtype_and_the_adapter_its_own(tmp_path: Path, method: str) -> None:
+    base = TransformerModel(decoder(CONFIGS["grouped queries"], torch.bfloat16), WORDS)
+    adapter = learned(METHODS[method], base)
+    assert {tensor.dtype for tensor in Adapter.first(METHODS[method], base).tensors.values()} == {torch.float32}
+    found = attach(base, adapter)
+    assert {weight.dtype for weight in merge(found).decoder.parameters()} == {torch.bfloat16}
+    again = polyloom.load(found.save(tmp_path / "x.psamc"))
+    np.testing.assert_array_equal(again.log_likelihood(TEXT), found.log_likelihood(TEXT))
+    np.testing.assert_allclose(merge(found).log_likelihood(TEXT), found.log_likelihood(TEXT), atol=0.3)
+
+
 def test_what_does_not_fit_is_listed() -> None:
     base, other = model(), model("like GPT-2")
     adapter = learned(LoRA(2), base)

@@ -4,6 +4,7 @@ from polyloom.adapters.adapter import Adapter
 from polyloom.adapters.attach import attach, detach, merge
 from polyloom.adapters.bank import AdapterBank
 from polyloom.adapters.dora import DoRA
+from polyloom.adapters.fit import Fitted, fit_adapter
 from polyloom.adapters.ia3 import IA3
 from polyloom.adapters.lora import LoRA
 from polyloom.adapters.peft_folder import read_adapter, write_adapter
@@ -13,9 +14,11 @@ __all__ = [
     "Adapter",
     "AdapterBank",
     "DoRA",
+    "Fitted",
     "LoRA",
     "attach",
     "detach",
+    "fit_adapter",
     "merge",
     "read_adapter",
     "write_adapter",

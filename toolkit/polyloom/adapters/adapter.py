@@ -23,6 +23,7 @@ from polyloom.arrays import numpy
 from polyloom.errors import InputError
 from polyloom.model import Arrays, Manifest
 from polyloom.transformer.decoder import Decoder
+from polyloom.transformer.norm import wide
 
 if TYPE_CHECKING:
     from polyloom.transformer.model import TransformerModel
@@ -45,10 +46,10 @@ class Adapter:
 
     @classmethod
     def first(cls, method: Method, model: "TransformerModel", seed: int = 0) -> "Adapter":
-        """The adapter of a method before any training, for a model: attached, it changes nothing."""
+        """The adapter of a method before any training, for a model, in float32 at least: it changes nothing yet."""
         dice = torch.Generator().manual_seed(seed)
-        parts = method.parts(model.decoder)
-        return cls(method, {name: method.first(name, linear.weight, dice) for name, linear in parts.items()})
+        weights = {name: linear.weight for name, linear in method.parts(model.decoder).items()}
+        return cls(method, {name: method.first(name, x.to(wide(x.dtype)), dice) for name, x in weights.items()})
 
     @property
     def tensors(self) -> dict[str, Tensor]:

@@ -80,18 +80,50 @@ def train(
     """
     training = training or Training()
     start = _begun(model, vocabulary, training)
+    found = moved(
+        start, partial(trainable, start.plain), documents, training, held_out, folder, callbacks, log, progress
+    )
+    last = TransformerModel(found.last, start.vocabulary)
+    better = last if found.best is found.last else TransformerModel(found.best, start.vocabulary)
+    return Trained(better, last, found.history, found.stopped, found.training)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What `moved` ended with: the decoder of the smallest held-out loss, and the one after the last step."""
+
+    best: Decoder
+    last: Decoder
+    history: History = field(repr=False)
+    stopped: str
+    training: Training
+
+
+def moved(
+    start: TransformerModel,
+    network: Callable[[Training], Decoder],
+    documents: Documents | Callable[[], Documents],
+    training: Training,
+    held_out: Documents | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    callbacks: Iterable[Callback] = (),
+    log: Log | None = None,
+    progress: bool | None = None,
+) -> Moved:
+    """The loop below `train`: move those weights of `network(training)` that ask for a gradient.
+
+    `start` is the model that the network was made of; the other arguments and the errors are those of `train`.
+    """
     training = training.of_length(start.config.context)
     learned, aside = _parted(start, documents, held_out, training)
     with _surroundings(training, start.decoder) as interruption, watching(progress) as shown:
-        network = trainable(start.plain, training)
-        store = None if folder is None else Store(Path(folder), _identity(start, network, training, learned, aside))
+        decoder = network(training)
+        store = None if folder is None else Store(Path(folder), _identity(start, decoder, training, learned, aside))
         validation = Validation(aside, opening(start.config), training)
-        run = Run(network, start.vocabulary, training, learned, validation, store)
+        run = Run(decoder, start.vocabulary, training, learned, validation, store)
         stopped = run.go(interruption, [*shown, *callbacks], log)
     best = run.best_network()
-    last = TransformerModel(run.network, start.vocabulary)
-    better = last if best is None else TransformerModel(best, start.vocabulary)
-    return Trained(better, last, run.history, stopped, training)
+    return Moved(run.network if best is None else best, run.network, run.history, stopped, training)
 
 
 def trainable(decoder: Decoder, training: Training) -> Decoder:

@@ -63,13 +63,15 @@ def _still(network: Decoder) -> Generator[None]:
     is ready, which rounds differently, and two runs would no longer be equal bit for bit.
     """
     training, recompute = network.training, network.recompute
+    moving = [weight for weight in network.parameters() if weight.requires_grad]
     network.eval().requires_grad_(False)
     network.recompute = False
     try:
         yield
     finally:
-        network.train(training).requires_grad_(True)
-        network.recompute = recompute
+        network.train(training).recompute = recompute
+        for weight in moving:
+            weight.requires_grad_(True)
 
 
 def _together(rows: Sequence[Block]) -> Block:

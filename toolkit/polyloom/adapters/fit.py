@@ -1,0 +1,125 @@
+"""Fitting an adapter: the loop that trains models, with the base at rest.
+
+    fitted = fit_adapter(model, documents, LoRA(rank=8), Training(minutes=2, optimiser="adamw"))
+    fitted.model.generate("It was")
+    write_adapter(fitted.adapter, "folder", model)
+
+Only the tensors of the adapter move.  All that `train` promises holds here too: the same settings give the same adapter
+bit for bit, a run in a folder goes on where it was, Ctrl-C ends it with what there is.
+"""
+
+import copy
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from polyloom.adapters.adapter import Adapter
+from polyloom.adapters.attach import attach, grafted
+from polyloom.adapters.method import Method
+from polyloom.adapters.update import Update
+from polyloom.documents import Documents
+from polyloom.errors import InputError
+from polyloom.train.history import Callback, History, Log
+from polyloom.train.loop import moved
+from polyloom.train.settings import Training
+from polyloom.transformer.decoder import Decoder
+from polyloom.transformer.model import TransformerModel
+from polyloom.transformer.surgery import shared
+
+# The rate that Hu et al. (2021) and PEFT's examples use is 2e-4 for models a thousand times as large.
+USUAL = Training(optimiser="adamw", learning_rate=0.001, weight_decay=0.0)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit ended with.
+
+    `adapter` is the one with the smallest held-out loss, or the last if nothing was held out, and `model` the base with
+    it; `last` the adapter after the last step.  `stopped` is "steps", "minutes", "patience" or "interrupted".
+    """
+
+    adapter: Adapter
+    model: TransformerModel
+    last: Adapter
+    history: History = field(repr=False)
+    stopped: str
+    training: Training
+
+
+def fit_adapter(
+    model: TransformerModel,
+    documents: Documents | Callable[[], Documents],
+    method: Method | Adapter,
+    training: Training | None = None,
+    held_out: Documents | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    callbacks: Iterable[Callback] = (),
+    log: Log | None = None,
+    progress: bool | None = None,
+) -> Fitted:
+    """Fit an adapter of a method to a model, or go on with one that there is; the other arguments are those of `train`.
+
+    Without `training`, AdamW at a rate of 0.001, and no decay.  Raises InputError if the adapter does not fit the
+    model, and what `train` raises.
+    """
+    if not isinstance(model, TransformerModel):  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
+        raise InputError(f"Expected a TransformerModel to fit an adapter to, got {type(model).__name__}.")
+    if not isinstance(method, Method | Adapter):  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
+        raise InputError(f"Expected a method such as LoRA(rank=8), or an Adapter, got {method!r}.")
+    training = training or USUAL
+    first = method if isinstance(method, Adapter) else Adapter.first(method, model, training.seed)
+    start = partial(learning, model.decoder, first)
+    found = moved(model, start, documents, training, held_out, folder, callbacks, log, progress)
+    best = learned(first, found.best)
+    last = best if found.best is found.last else learned(first, found.last)
+    return Fitted(best, attach(model, best), last, found.history, found.stopped, found.training)
+
+
+@final
+class Learning(nn.Module):
+    """A linear map at rest, with an update whose tensors are parameters."""
+
+    def __init__(self, linear: nn.Linear, update: Update) -> None:
+        super().__init__()
+        self.linear, self.kind, self.numbers = linear, type(update), update.numbers()
+        self.tensors = nn.ParameterDict({name: x.detach().clone().float() for name, x in update.tensors().items()})
+
+    @property
+    def weight(self) -> Tensor:
+        """The weight with the update as it is, (outputs, inputs)."""
+        return self.update().weight(self.linear.weight, 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the map makes of x, (…, outputs)."""
+        return self.update().through(self.linear, x, 1.0)
+
+    def update(self) -> Update:
+        """The update as it is."""
+        held: dict[str, Any] = dict(self.tensors.items())
+        return self.kind.of(held, self.numbers)
+
+
+def learning(decoder: Decoder, adapter: Adapter, training: Training) -> Decoder:
+    """A decoder in float32 that shares what it can, in which only the tensors of the adapter ask for a gradient."""
+    single = all(weight.dtype == torch.float32 for weight in decoder.parameters())
+    base = shared(decoder) if single else copy.deepcopy(decoder).float()
+    bound = adapter.bind(base)
+    found = grafted(base, {name: Learning(linear, adapter.updates[name]) for name, linear in bound.items()})
+    found.recompute = training.checkpointing
+    return found.train()
+
+
+def learned(adapter: Adapter, decoder: Decoder) -> Adapter:
+    """The adapter with the tensors that such a decoder has come to."""
+    updates: dict[str, Update] = {}
+    for name in adapter.updates:
+        part = decoder.get_submodule(name)
+        if isinstance(part, Learning):
+            tensors = {kind: x.detach().clone() for kind, x in part.update().tensors().items()}
+            updates[name] = part.kind.of(tensors, part.numbers)
+    return Adapter(adapter.method, updates)
