@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from polyloom import FileError, InputError
+from polyloom.experts.admission import Untrusted
 from polyloom.experts.catalogue import write_beside
 from polyloom.experts.package import Package
-from polyloom.experts.registry import Registry, Untrusted
+from polyloom.experts.registry import Registry
 from polyloom.experts.resolve import Conflict
 from polyloom.experts.signing import sign
 from polyloom.experts.trust import TrustStore
@@ -325,6 +326,24 @@ def test_the_face_has_the_registry() -> None:
     import polyloom
 
     assert polyloom.Registry is Registry
+
+
+def test_a_file_that_is_changed_while_it_is_judged_does_not_slip_through(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = sign(package(), ME, "me").save(tmp_path / "x.expert", "mapped")
+    whole = path.read_bytes()
+    extract = Package.extract
+
+    def changed(held: Package, folder: Path) -> None:
+        with path.open("r+b") as file:
+            file.write(whole.replace(b"# An expert", b"# An attack"))
+        extract(held, folder)
+
+    monkeypatch.setattr(Package, "extract", changed)
+    (found,) = registry.install(path)
+    assert (found.folder / "README.md").read_bytes() == b"# An expert\n"
+    assert registry.verify(found.name).state == "trusted"
 
 
 def test_the_digest_beside_a_file_is_compared(registry: Registry, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import typer
 
 from polyloom.cli.options import Json
 from polyloom.cli.output import columns, print_json
+from polyloom.experts.admission import Trust
 from polyloom.experts.keys import PublicKey
-from polyloom.experts.registry import Installed, Registry, Trust
+from polyloom.experts.registry import Installed, Registry
 
 Folder: TypeAlias = Annotated[
     Path | None,

@@ -3,13 +3,14 @@
 Needs `pip install "polyloom[experts]"`.
 """
 
+from polyloom.experts.admission import Untrusted
 from polyloom.experts.archive import Limits
 from polyloom.experts.held import held_bytes
 from polyloom.experts.keys import PublicKey, SecretKey, new_key
 from polyloom.experts.manager import Event, ExpertManager, Refused
 from polyloom.experts.manifest import InvalidExpert, Manifest, Problem, json_schema
 from polyloom.experts.package import Package, check
-from polyloom.experts.registry import Installed, Registry, Untrusted
+from polyloom.experts.registry import Installed, Registry
 from polyloom.experts.resolve import Conflict, load_order, resolve
 from polyloom.experts.signing import Verdict, judge, sign
 from polyloom.experts.suited import unsuited

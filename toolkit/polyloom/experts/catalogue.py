@@ -88,14 +88,19 @@ def read_source(place: str | os.PathLike[str], sha256: str | None = None) -> Pac
         sha256 = sha256 if sha256 is not None else _beside(Path(text))
         if sha256 is not None and (found := _sha256(Path(text))) != sha256.lower():
             raise FileError(f"{text} is another file: its SHA-256 is {found}, expected {sha256.lower()}.")
-        return sound(Package.read(text), text)
+        return sound(_held(Path(text)), text)
     if sha256 is None:
         raise FileError(f"{text} comes over the network, and needs the SHA-256 that it should have.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fetched.expert"
         path.write_bytes(fetch(text, sha256))
-        fetched = sound(Package.read(path), text)
-        return Package({name: memoryview(bytes(content)) for name, content in fetched.files.items()}, fetched.sealed)
+        return sound(_held(path), text)
+
+
+def _held(path: Path) -> Package:
+    """A package in memory: what is judged is what is written, whoever changes the file meanwhile."""
+    package = Package.read(path)
+    return Package({name: memoryview(bytes(content)) for name, content in package.files.items()}, package.sealed)
 
 
 def write_beside(path: Path) -> Path:

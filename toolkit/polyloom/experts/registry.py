@@ -17,41 +17,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from polyloom.errors import FileError, InputError
+from polyloom.experts.admission import Trust, admitted, check_trust
 from polyloom.experts.catalogue import Listing, read_catalogue, read_source
 from polyloom.experts.fetch import is_address
 from polyloom.experts.manifest import Manifest
-from polyloom.experts.package import Package, sound
+from polyloom.experts.package import Package
 from polyloom.experts.resolve import Conflict, Offer, load_order, resolve
 from polyloom.experts.signing import Verdict, judge
 from polyloom.experts.store import Record, Store, drop, put
 from polyloom.experts.trust import TrustStore
 from polyloom.experts.version import NAME, Requirement, Version
-
-Trust: TypeAlias = Literal["known", "first", "anyone"]
-ADMITTED: dict[str, tuple[str, ...]] = {
-    "known": ("trusted",),
-    "first": ("trusted", "unknown"),
-    "anyone": ("trusted", "unknown", "unsigned"),
-}
-ADVICE = {
-    "unsigned": 'If you know where it comes from, install it with trust="anyone".',
-    "unknown": "Compare the key with one that the publisher gave you, and add it to the trust store.",
-    "wrong key": "Ask the publisher whether there is a new key. Nothing installs this before it is in the trust store.",
-    "revoked": "Ask the publisher for a package that is signed anew.",
-    "tampered": "Fetch the package again.",
-}
-
-
-class Untrusted(FileError):  # noqa: N818 - "untrusted" already says that it is an error
-    """A package that is not believed enough to be installed; `verdict` says why."""
-
-    def __init__(self, name: str, verdict: Verdict) -> None:
-        self.verdict = verdict
-        key = f" (key {verdict.key.text})" if verdict.key else ""
-        super().__init__(f"{name} was not installed. It is {verdict}{key}. {ADVICE[verdict.state]}")
 
 
 @dataclass(frozen=True)
@@ -152,8 +130,7 @@ class Registry:
             FileError: it is damaged, unsound or not what was promised.
 
         """
-        if trust not in ADMITTED:
-            raise InputError(f"Expected trust to be one of {', '.join(ADMITTED)}, got {trust!r}.")
+        check_trust(trust)
         listed = [] if catalogue is None else read_catalogue(catalogue)
         if _is_requirement(source):
             if catalogue is None:
@@ -217,7 +194,7 @@ class Registry:
             self._sweep(database)
             there = self._store.records(database)
             fresh = [package for package in packages if _is_new(package, there)]
-            believed, states = _admitted(fresh, self.trusted, trust)
+            believed, states = admitted(fresh, self.trusted, trust)
             _stand_together(fresh, there)
             written: list[Path] = []
             try:
@@ -300,20 +277,6 @@ def _is_new(package: Package, there: dict[str, Record]) -> bool:
         f"{record.name} {package.manifest.version} was not installed: {record.manifest.version} is there, {what}. "
         f"Uninstall it first, if that is what you want."
     )
-
-
-def _admitted(packages: Iterable[Package], store: TrustStore, trust: Trust) -> tuple[TrustStore, list[str]]:
-    """Whom to believe after this, and the state of each package.  Untrusted for the first that is not admitted."""
-    states: list[str] = []
-    for package in packages:
-        verdict = judge(sound(package, package.manifest.name), store)
-        if verdict.state not in ADMITTED[trust]:
-            raise Untrusted(package.manifest.name, verdict)
-        if trust == "first" and verdict.state == "unknown" and verdict.publisher and verdict.key:
-            store = store.with_key(verdict.publisher, verdict.key)
-            verdict = judge(package, store)
-        states.append(verdict.state)
-    return store, states
 
 
 def _stand_together(packages: Iterable[Package], there: dict[str, Record]) -> None:
