@@ -2,15 +2,17 @@
 
 import pytest
 
-from polyloom.experts import bench
+from polyloom.experts import bench, bench_resolve
 
 
 def test_every_row_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "NUMBERS", 100_000)
     monkeypatch.setattr(bench, "REPEATS", 1)
+    monkeypatch.setattr(bench_resolve, "SETS", 20)
     rows = list(bench.rows(None))
-    assert [row.group for row in rows] == ["experts"] * 6
-    assert all(row.value for row in rows)
+    assert [row.group for row in rows] == ["experts"] * 8
+    assert all(row.value for row in rows if row.unit != "sets")
+    assert [row.met for row in rows if row.unit == "sets"] == [True]
     sizes = {row.name: row for row in rows if row.unit == "MB"}
     assert (sizes["size, compressed"].ratio or 0) > 1.05
     assert 0.4 < (sizes["size, mapped"].value or 0) < 0.41

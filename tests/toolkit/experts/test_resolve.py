@@ -1,49 +1,21 @@
 """The resolver against a search through every choice, a thousand times; the order of loading against its definition."""
 
 import itertools
-import random
 
 import pytest
 
 from polyloom import InputError
+from polyloom.experts.bench_resolve import generated, possible, stands
 from polyloom.experts.manifest import Manifest
 from polyloom.experts.resolve import Conflict, Offer, load_order, resolve
 from polyloom.experts.version import Requirement, Version
 from toolkit.experts.samples import two
-
-NAMES = ("expert-a", "expert-b", "expert-c", "expert-d", "expert-e")
 
 
 def offer(text: str, requires: str = "", incompatible: str = "", order: int = 10) -> Offer:
     name, version = text.split("@")
     rules = (tuple(map(Requirement.parse, given.split())) for given in (requires, incompatible))
     return Offer(name, Version.parse(version), *rules, order=order)
-
-
-def generated(seed: int) -> tuple[list[Requirement], list[Offer]]:
-    """Five names of one to three versions; about half of the sets have no solution."""
-    chance = random.Random(seed)
-
-    def rules(most: int) -> str:
-        bounds = (f"@{chance.choice(['>=', '<', '==', '<=', '!=', '^'])}{chance.randint(1, 3)}", "")
-        return " ".join(f"{chance.choice(NAMES)}{chance.choice(bounds)}" for _ in range(chance.randint(0, most)))
-
-    offers = [offer(f"{name}@{n}.0.0", rules(2), rules(2)) for name in NAMES for n in range(1, chance.randint(2, 4))]
-    return [Requirement.parse(rule) for rule in rules(3).split()] or [Requirement("expert-a")], offers
-
-
-def stands(wanted: list[Requirement], chosen: dict[str, Offer]) -> bool:
-    """The definition."""
-    needed = [*wanted, *(rule for one in chosen.values() for rule in one.requires)]
-    refused = [rule for one in chosen.values() for rule in one.incompatible]
-    there = all(rule.name in chosen and rule.allows(chosen[rule.name].version) for rule in needed)
-    return there and not any(rule.name in chosen and rule.allows(chosen[rule.name].version) for rule in refused)
-
-
-def possible(wanted: list[Requirement], offers: list[Offer]) -> bool:
-    choices = [[None, *(one for one in offers if one.name == name)] for name in NAMES]
-    every = itertools.product(*choices)
-    return any(stands(wanted, {one.name: one for one in picked if one}) for picked in every)
 
 
 def test_a_thousand_generated_sets_every_conflict_found_and_none_false() -> None:

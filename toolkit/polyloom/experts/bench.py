@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from polyloom.cli.rows import Better, Row
+from polyloom.experts import bench_resolve
 from polyloom.experts.keys import new_key
 from polyloom.experts.manifest import Manifest
 from polyloom.experts.package import FORMS, Package
@@ -28,7 +29,7 @@ KEPT = "gzip takes the likeness of exponents out, which a file that is used in p
 
 
 def rows(_: Path | None) -> Iterator[Row]:
-    """Six rows, in about half a minute; no data are needed."""
+    """Eight rows, in about half a minute; no data are needed."""
     key = new_key()
     store = TrustStore().with_key("bench", key.public)
     package = sign(_package(), key, "bench")
@@ -49,6 +50,7 @@ def rows(_: Path | None) -> Iterator[Row]:
         yield _row("verify 50 MB, signature and every byte", seconds, "s", bar="value <= 1")
         seconds = _best(lambda: _installed(package, folder, store), repeats=2)
         yield _row("package and install 50 MB", seconds, "s", bar="value <= 5")
+    yield from bench_resolve.rows()
 
 
 def _row(
