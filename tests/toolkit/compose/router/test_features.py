@@ -41,6 +41,18 @@ def test_features_weigh_as_those_of_scikit_learn() -> None:
         assert vector.values @ vector.values == pytest.approx(1)
 
 
+def test_what_nobody_has_seen_leaves_less_of_a_text() -> None:
+    features = Features.of([read("a tide"), read("a sail")])
+    rare, strange = np.log(3 / 2) + 1, np.log(3) + 1
+    text = features.vector(read("tide xyzzy"))
+    whole = dict(zip(map(features.shown, text.ids.tolist()), text.values.tolist(), strict=True))
+    assert text.wholes == 1  # xyzzy and "tide xyzzy" are strange
+    assert whole["tide"] == pytest.approx(rare / np.sqrt(2 * (rare**2 + 2 * strange**2)))
+    assert features.vector(read("tide")).values[0] == pytest.approx(np.sqrt(0.5))
+    assert len(features.vector(read("xyzzy")).ids) == 0
+    assert features.vector(read("tide xyzzy"), learned=True).values[0] == pytest.approx(np.sqrt(0.5))
+
+
 def test_the_commonest_features_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     every = Features.of([read(text) for text in TEXTS])
     monkeypatch.setattr("polyloom.compose.routing.router.features.LIMIT", 50)

@@ -4,8 +4,9 @@
     parts                        2 to 5 characters within a word, with the spaces around it: " c", "car", "card "
 
 Each feature has the weight of TF-IDF (Spärck Jones, 1972): (1 + ln how often) · idf, idf = ln((1 + N) / (1 + texts
-with it)) + 1 over the N texts learned from.  Each of the two halves has length √½, so a text has length 1, however long
-it is, and what nobody has seen is not in it.  The commonest `LIMIT` features are kept, those of equal number by name.
+with it)) + 1 over the N texts learned from.  Each of the two halves is made √½ long, so a text has length 1, however
+many words it has.  What nobody has seen is a part of that length and of nothing else: strange words leave less of a
+text for everybody.  The commonest `LIMIT` features are kept, those of equal number by name.
 
 The length of `names` is F; the first `wholes` of them are whole.
 """
@@ -64,11 +65,12 @@ def read(text: str) -> Read:
 
 @dataclass(frozen=True)
 class Features:
-    """The features that are known, and the weight of each, float64 (F,)."""
+    """The features that are known, the weight of each, float64 (F,), and from how many texts."""
 
     names: tuple[str, ...]
     wholes: int
     idf: Floats
+    texts: int
 
     def __post_init__(self) -> None:
         if self.idf.shape != (len(self.names),) or not 0 <= self.wholes <= len(self.names):
@@ -85,17 +87,16 @@ class Features:
         kept = sorted(sorted(every)[:LIMIT], key=lambda one: one[1:])
         seen = np.array([-many for many, _, _ in kept], np.float64)
         wholes = sum(half == 0 for _, half, _ in kept)
-        return cls(tuple(name for _, _, name in kept), wholes, np.log((1 + len(texts)) / (1 + seen)) + 1)
+        return cls(tuple(name for _, _, name in kept), wholes, np.log((1 + len(texts)) / (1 + seen)) + 1, len(texts))
 
-    def vector(self, text: Read) -> Vector:
-        """A text among them."""
-        whole, parts = self._half(text.whole, self._wholes), self._half(text.parts, self._parts)
-        ids = np.array([*whole, *parts], np.int64)
-        values = np.array([*whole.values(), *parts.values()])
-        values = (1 + np.log(values)) * self.idf[ids] if len(ids) else np.empty(0)
-        for half in (values[: len(whole)], values[len(whole) :]):
-            half /= np.sqrt(2 * (half @ half)) if len(half) else 1.0
-        return Vector(ids, values, len(whole))
+    def vector(self, text: Read, learned: bool = False) -> Vector:
+        """A text among them; nothing in a text that was `learned` from is strange, even if too rare to be kept."""
+        whole, parts = (
+            self._half(counted, known, learned)
+            for counted, known in ((text.whole, self._wholes), (text.parts, self._parts))
+        )
+        ids, values = np.concatenate([whole[0], parts[0]]), np.concatenate([whole[1], parts[1]])
+        return Vector(ids, values, len(whole[0]))
 
     def shown(self, feature: int) -> str:
         """A feature as a person should see it: parts of words between dots."""
@@ -105,13 +106,13 @@ class Features:
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The names as UTF-8, a line each, for no feature has a line break; and the weights."""
         spelt = np.frombuffer("\n".join(self.names).encode("utf-8", "surrogatepass"), np.uint8)
-        return {"wholes": self.wholes}, {"features": spelt, "idf": self.idf}
+        return {"wholes": self.wholes, "texts": self.texts}, {"features": spelt, "idf": self.idf}
 
     @classmethod
     def from_state(cls, manifest: dict[str, Any], arrays: Arrays) -> "Features":
         """As `state` gave it."""
         spelt = arrays["features"].tobytes().decode("utf-8", "surrogatepass")
-        return cls(tuple(spelt.split("\n")) if spelt else (), manifest["wholes"], arrays["idf"])
+        return cls(tuple(spelt.split("\n")) if spelt else (), manifest["wholes"], arrays["idf"], manifest["texts"])
 
     @cached_property
     def _wholes(self) -> dict[str, int]:
@@ -121,6 +122,15 @@ class Features:
     def _parts(self) -> dict[str, int]:
         return {name: at for at, name in enumerate(self.names[self.wholes :], self.wholes)}
 
-    def _half(self, counted: Counter[str], known: dict[str, int]) -> dict[int, int]:
-        found = {known[name]: many for name, many in counted.items() if name in known}
-        return dict(sorted(found.items()))
+    def _half(self, counted: Counter[str], known: dict[str, int], learned: bool) -> tuple[Ids, Floats]:
+        """Which of one half, and how much of each, beside what is not known."""
+        found = sorted((known[name], many) for name, many in counted.items() if name in known)
+        ids = np.array([at for at, _ in found], np.int64)
+        values = _often([many for _, many in found]) * self.idf[ids]
+        new = [] if learned else [many for name, many in counted.items() if name not in known]
+        strange = _often(new) * (np.log(1 + self.texts) + 1)
+        return ids, values / np.sqrt(2 * (values @ values + strange @ strange))
+
+
+def _often(counts: list[int]) -> Floats:
+    return 1 + np.log(np.array(counts, np.float64))

@@ -50,7 +50,7 @@ class Witnesses:
     def fit(cls, texts: Sequence[Read], of: Ids, experts: Sequence[Expert]) -> "Witnesses":
         """Fitted to texts that are each `of` an expert; every expert needs one."""
         features = Features.of(texts)
-        vectors, many = [features.vector(one) for one in texts], len(experts)
+        vectors, many = [features.vector(one, learned=True) for one in texts], len(experts)
         return cls(
             features,
             Linear.fit(vectors, of, many, len(features.names)),
