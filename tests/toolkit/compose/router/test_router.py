@@ -169,6 +169,11 @@ def test_the_calibration_is_the_likeliest() -> None:
             assert _likelihood(moved[:3], moved[3], judged, barred, of) < best
 
 
+def _best(text: np.ndarray, off: np.ndarray, weights: np.ndarray, none: float) -> float:
+    z = np.exp(text @ weights - off)
+    return float(z.max() / (z.sum() + math.exp(none)))
+
+
 def test_the_threshold_parts_most() -> None:
     judged, barred, of = _drawn()
     found = calibrated(judged, barred, of)
@@ -182,7 +187,19 @@ def test_the_threshold_parts_most() -> None:
             turned += others.max() / (others.sum() + math.exp(found.none)) < threshold
         return kept + turned
 
+    own = np.quantile(
+        [_best(text, off, found.weights, found.none) for text, off in zip(judged, barred, strict=True)], 0.1
+    )
+    assert found.threshold > own
     assert parted(found.threshold) == max(parted(float(one)) for one in np.linspace(0, 1, 2001))
+
+
+def test_where_strangers_look_certain_one_in_ten_does_not_reach_the_threshold() -> None:
+    judged, barred, of = _drawn()
+    judged, barred, of = judged[:, :2], barred[:, :2] * 0, of % 2
+    found = calibrated(judged, barred, of)
+    own = [_best(text, off, found.weights, found.none) for text, off in zip(judged, barred, strict=True)]
+    assert found.threshold == pytest.approx(np.quantile(own, 0.1))
 
 
 # files, routing, borders

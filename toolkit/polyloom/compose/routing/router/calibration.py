@@ -7,7 +7,9 @@ each of which was kept from the witnesses that judge it; and, since nobody gives
 same texts with their own expert taken away, for which "none of them" is right.  Such a text counts `OUTSIDE` of one.
 A wide normal prior around what CLINC150 gave decides where texts are few.
 
-The threshold is where the part of texts accepted and the part of strangers turned away add up to most (Youden, 1950).
+The threshold is where the part of texts accepted and the part of strangers turned away add up to most (Youden, 1950),
+but not below what one in ten of the texts does not reach: with its own of two experts taken away, a text leaves nobody
+to be mistaken for, and would make every stranger look certain.
 Here n texts, K experts, A witnesses.
 """
 
@@ -26,6 +28,7 @@ WIDE = np.array([2.5, 0.06, 1.0, 2.0])  # standard deviations of the prior
 OUTSIDE = 0.005  # with more the router is too modest about the texts of the validation part of CLINC150
 MOST = 50.0  # no weight is larger
 ENOUGH = 1e-6  # nats a text: nearer to the top nobody would notice
+UNREACHED = 0.1  # of the texts
 EVEN = 0.5  # the threshold where no text could be held out
 
 
@@ -96,4 +99,4 @@ def _threshold(own: Floats, strange: Floats) -> float:
     between = (seen[1:] + seen[:-1]) / 2
     kept = 1 - np.searchsorted(np.sort(own), between) / len(own)
     turned = np.searchsorted(np.sort(strange), between) / len(strange)
-    return float(between[int(np.argmax(kept + turned))])
+    return max(float(between[int(np.argmax(kept + turned))]), float(np.quantile(own, UNREACHED)))
