@@ -91,6 +91,29 @@ def read_by_peft(family: str, folder: Path) -> Any:
         return peft.PeftModel.from_pretrained(copy.deepcopy(foreign(family)), folder).eval()
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_soft_prompts_are_those_of_peft(family: str, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    theirs = wrapped(family, peft.PromptTuningConfig(num_virtual_tokens=3, task_type="CAUSAL_LM"))
+    theirs.save_pretrained(tmp_path / "theirs")
+    plain = ours(family)
+    prompt = read_adapter(tmp_path / "theirs", plain)
+    expected = logits(theirs, tokens(20))[3:]
+    torch.testing.assert_close(attach(plain, prompt).logits(tokens(20)), expected, atol=CLOSE, rtol=0)
+    again = read_by_peft(family, write_adapter(prompt, tmp_path / "ours", plain))
+    torch.testing.assert_close(logits(again, tokens(20))[3:], expected, atol=CLOSE, rtol=0)
+    assert (plain.logits(tokens(20)) - expected).abs().max() > 0.05
+
+
+def test_a_soft_prompt_of_another_width_is_refused(tmp_path: Path) -> None:
+    folder = some(tmp_path / "a", peft_type="PROMPT_TUNING")
+    with pytest.raises(FileError, match="prompt_embeddings alone"):
+        read_adapter(folder, ours("llama"))
+    save_file({"prompt_embeddings": torch.ones(2, 8)}, folder / "adapter_model.safetensors")
+    with pytest.raises(FileError, match="8 wide, the model 32"):
+        read_adapter(folder, ours("llama"))
+
+
 def some(folder: Path, **changes: Any) -> Path:
     """A LoRA for a Llama, with another config; a name that is given None goes."""
     tuned("llama", "lora").save_pretrained(folder)

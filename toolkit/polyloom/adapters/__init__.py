@@ -8,6 +8,7 @@ from polyloom.adapters.fit import Fitted, fit_adapter
 from polyloom.adapters.ia3 import IA3
 from polyloom.adapters.lora import LoRA
 from polyloom.adapters.peft_folder import read_adapter, write_adapter
+from polyloom.adapters.soft_prompt import SoftPrompt
 
 __all__ = [
     "IA3",
@@ -16,6 +17,7 @@ __all__ = [
     "DoRA",
     "Fitted",
     "LoRA",
+    "SoftPrompt",
     "attach",
     "detach",
     "fit_adapter",

@@ -52,6 +52,11 @@ class Adapter:
         return cls(method, {name: method.first(name, x.to(wide(x.dtype)), dice) for name, x in weights.items()})
 
     @property
+    def kind(self) -> str:
+        """That of its method."""
+        return self.method.kind
+
+    @property
     def tensors(self) -> dict[str, Tensor]:
         """All that was learned, by the name of the map and of the tensor."""
         return {

@@ -20,6 +20,8 @@ from torch import nn
 
 from polyloom.adapters.adapter import Adapter
 from polyloom.adapters.method import finite
+from polyloom.adapters.soft_prompt import KIND as SOFT
+from polyloom.adapters.soft_prompt import SoftPrompt
 from polyloom.adapters.update import Adapted
 from polyloom.errors import InputError
 from polyloom.model import Arrays, LanguageModel
@@ -36,7 +38,7 @@ class Attached(Provenance):
     """A base, an adapter and its scale."""
 
     base: TransformerModel
-    adapter: Adapter
+    adapter: Adapter | SoftPrompt
     scale: float
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
@@ -48,26 +50,33 @@ class Attached(Provenance):
 
     def __str__(self) -> str:
         count = len(self.adapter.tensors)
-        return f"{self.adapter.method.kind} at {self.scale:g}, {count} of {count} tensors bound"
+        return f"{self.adapter.kind} at {self.scale:g}, {count} of {count} tensors bound"
 
     def plain(self) -> Decoder:
         """The base's decoder with merged maps."""
+        if isinstance(self.adapter, SoftPrompt):
+            raise InputError("A soft prompt cannot be merged: no weight says the same. Detach it first.")
         decoder = self.base.plain
         adapted = _bricks(decoder, self.adapter, self.scale)
         return grafted(decoder, {name: brick.merged() for name, brick in adapted.items()})
 
 
-def attach(model: TransformerModel, adapter: Adapter, scale: float = 1.0) -> TransformerModel:
+def attach(model: TransformerModel, adapter: Adapter | SoftPrompt, scale: float = 1.0) -> TransformerModel:
     """The model with an adapter; at scale 0 it says what the model says, at 1 what the adapter learned to say.
 
-    Raises InputError if the adapter does not fit, listing all that is missing, left over or of another shape.
+    A soft prompt is there or not: its scale is 1.  Raises InputError if the adapter does not fit, listing all that is
+    missing, left over or of another shape.
     """
     _given(model, adapter)
     scale = finite("scale", scale)
     decoder = model.decoder
-    return TransformerModel(
-        grafted(decoder, _bricks(decoder, adapter, scale)), model.vocabulary, Attached(model, adapter, scale)
-    )
+    if isinstance(adapter, Adapter):
+        bricks: Mapping[str, nn.Module] = _bricks(decoder, adapter, scale)
+    elif scale == 1:
+        bricks = {"embedding": adapter.bind(decoder)}
+    else:
+        raise InputError(f"A soft prompt is there or not: its scale must be 1, got {scale:g}.")
+    return TransformerModel(grafted(decoder, bricks), model.vocabulary, Attached(model, adapter, scale))
 
 
 def detach(model: TransformerModel) -> TransformerModel:
@@ -87,7 +96,9 @@ def restored(manifest: Mapping[str, Any], arrays: Arrays, base: LanguageModel) -
     held = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
     if not isinstance(base, TransformerModel):
         raise InputError(f"An adapter stands on a transformer, the file has a {type(base).__name__}.")
-    return attach(base, Adapter.from_state(manifest["adapter"], held), manifest["scale"])
+    soft = manifest["adapter"]["method"]["kind"] == SOFT
+    adapter = SoftPrompt.from_state(held) if soft else Adapter.from_state(manifest["adapter"], held)
+    return attach(base, adapter, manifest["scale"])
 
 
 def grafted(module: M, bricks: Mapping[str, nn.Module]) -> M:
@@ -129,5 +140,5 @@ def _attached(model: TransformerModel) -> Attached:
 def _given(model: object, adapter: object) -> None:
     if not isinstance(model, TransformerModel):
         raise InputError(f"Expected a TransformerModel to attach to, got {type(model).__name__}.")
-    if not isinstance(adapter, Adapter):
+    if not isinstance(adapter, Adapter | SoftPrompt):
         raise InputError(f"Expected an Adapter, got {adapter!r}: read_adapter(folder, model) reads one.")

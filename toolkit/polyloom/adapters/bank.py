@@ -23,6 +23,7 @@ from polyloom.adapters.adapter import Adapter
 from polyloom.adapters.attach import Attached, attach, chain, grafted
 from polyloom.adapters.method import linears
 from polyloom.adapters.rowwise import Request, Rowwise, requests
+from polyloom.adapters.soft_prompt import SoftPrompt
 from polyloom.errors import InputError
 from polyloom.model import Continuation, Floats, Prompt
 from polyloom.transformer.continuation import TransformerContinuation
@@ -37,9 +38,9 @@ Wanted = str | Mapping[str, float] | None
 class AdapterBank:
     """Adapters by name over one model; see the module."""
 
-    def __init__(self, model: TransformerModel, adapters: Mapping[str, Adapter] | None = None) -> None:
+    def __init__(self, model: TransformerModel, adapters: Mapping[str, Adapter | SoftPrompt] | None = None) -> None:
         self.base = model
-        self._adapters: dict[str, Adapter] = {}
+        self._adapters: dict[str, Adapter | SoftPrompt] = {}
         self._batches: OrderedDict[tuple[TransformerModel, ...], DecoderNetwork] = OrderedDict()
         self._lock = Lock()
         for name, adapter in (adapters or {}).items():
@@ -50,7 +51,7 @@ class AdapterBank:
         """The adapters there are, in the order in which they came."""
         return tuple(self._adapters)
 
-    def add(self, name: str, adapter: Adapter) -> None:
+    def add(self, name: str, adapter: Adapter | SoftPrompt) -> None:
         """Take an adapter in; InputError if it does not fit the model, or the name is taken."""
         if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
             raise InputError(f"Expected the name of an adapter as text, got {name!r}.")
@@ -98,7 +99,7 @@ class AdapterBank:
                 continuation.settle(row, state)
         return self.base.step(continuations)
 
-    def _named(self, name: str) -> Adapter:
+    def _named(self, name: str) -> Adapter | SoftPrompt:
         found = self._adapters.get(name)
         if found is None:
             raise InputError(f"The bank has no adapter {name!r}; it has {', '.join(self._adapters) or 'none'}.")

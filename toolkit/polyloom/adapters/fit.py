@@ -71,6 +71,8 @@ def fit_adapter(
         raise InputError(f"Expected a TransformerModel to fit an adapter to, got {type(model).__name__}.")
     if not isinstance(method, Method | Adapter):  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
         raise InputError(f"Expected a method such as LoRA(rank=8), or an Adapter, got {method!r}.")
+    if model.network.soft:
+        raise InputError("The model has a soft prompt, which training texts would not be read after: detach it first.")
     training = training or USUAL
     first = method if isinstance(method, Adapter) else Adapter.first(method, model, training.seed)
     start = partial(learning, model.decoder, first)

@@ -26,6 +26,8 @@ from polyloom.adapters.ia3 import IA3
 from polyloom.adapters.lora import LoRA
 from polyloom.adapters.method import Method, linears, listed
 from polyloom.adapters.peft_parts import Module, joined, shapes, split
+from polyloom.adapters.peft_prompt import PROMPT, prompt_table, read_prompt
+from polyloom.adapters.soft_prompt import SoftPrompt
 from polyloom.adapters.update import Update
 from polyloom.errors import FileError
 from polyloom.transformer.decoder import Decoder
@@ -46,8 +48,8 @@ SILENT = (
 BASE_CHANGING = ("pissa", "olora", "corda", "loftq", "lora_ga")  # first weights that are taken out of the base
 
 
-def read_adapter(folder: str | os.PathLike[str], model: TransformerModel) -> Adapter:
-    """The adapter of a folder, bound to the parts of a model that it will be attached to.
+def read_adapter(folder: str | os.PathLike[str], model: TransformerModel) -> Adapter | SoftPrompt:
+    """The adapter, or the soft prompt, of a folder, bound to the parts of a model that it will be attached to.
 
     Raises FileError listing all that is missing, left over or of another shape, and for what is not supported or could
     run code; FileNotFoundError if there is no such folder.
@@ -56,10 +58,12 @@ def read_adapter(folder: str | os.PathLike[str], model: TransformerModel) -> Ada
     if not place.is_dir():
         raise FileNotFoundError(f"There is no folder {place}.")
     table = read_table(inside(place, CONFIG))
-    kind = _kind(table, place)
     if not (place / WEIGHTS).is_file():
         raise FileError(f"{place} has no {WEIGHTS}; a pickled adapter is not opened: save it anew with PEFT.")
     tensors = {name: _exact(tensor) for name, tensor in mapped(inside(place, WEIGHTS))}
+    if table.get("peft_type") == "PROMPT_TUNING":
+        return read_prompt(tensors, model.decoder, place)
+    kind = _kind(table, place)
     modules = {path: maps for path, maps in _modules(model.decoder).items() if _targeted(table, path, place)}
     updates: dict[str, Update] = {}
     faults, known = list[str](), set[str]()
@@ -81,23 +85,28 @@ def read_adapter(folder: str | os.PathLike[str], model: TransformerModel) -> Ada
     return Adapter(_method(kind, table, updates, model.decoder), updates)
 
 
-def write_adapter(adapter: Adapter, folder: str | os.PathLike[str], model: TransformerModel) -> Path:
+def write_adapter(adapter: Adapter | SoftPrompt, folder: str | os.PathLike[str], model: TransformerModel) -> Path:
     """Write an adapter as a folder that PEFT loads onto the model's checkpoint, whole or not at all; returns its path.
 
     Raises InputError if the adapter does not fit the model, FileError if something else is in the folder's place.
     """
     adapter.bind(model.decoder)
-    kind, found = adapter.method.kind, dict[str, Module]()
+    if isinstance(adapter, SoftPrompt):
+        return _written(Path(folder), {PROMPT: adapter.vectors}, prompt_table(adapter, model.config))
+    kind, found = adapter.kind, dict[str, Module]()
     for path, maps in _modules(model.decoder).items():
         if any(name in adapter.updates for name in maps):
             found[path] = joined([adapter.updates.get(name) for name in maps], list(maps.values()))
     tensors = {f"{PREFIX}{path}.{name}": x for path, one in found.items() for name, x in one.tensors.items()}
     turned = family_of(model.config) == "gpt2"
-    table = _table(adapter, kind, found) | {"fan_in_fan_out": turned, "inference_mode": True, "task_type": "CAUSAL_LM"}
-    with replacing_folder(Path(folder), OWN, CONFIG) as fresh:
+    return _written(Path(folder), tensors, _table(adapter, kind, found) | {"fan_in_fan_out": turned})
+
+
+def _written(folder: Path, tensors: Mapping[str, Tensor], table: dict[str, Any]) -> Path:
+    with replacing_folder(folder, OWN, CONFIG) as fresh:
         write_weights(fresh / WEIGHTS, tensors)
-        write_table(fresh / CONFIG, table)
-    return Path(folder)
+        write_table(fresh / CONFIG, table | {"inference_mode": True, "task_type": "CAUSAL_LM"})
+    return folder
 
 
 def _modules(decoder: Decoder) -> dict[str, dict[str, nn.Linear]]:
@@ -114,7 +123,9 @@ def _kind(table: Mapping[str, Any], place: Path) -> str:
     """Which of our methods a config means; FileError if none, or if it says more than that method does."""
     said = table.get("peft_type")
     if said not in ("LORA", "IA3"):
-        raise FileError(f"{place} holds an adapter of type {said!r}; Polyloom reads LORA (DoRA too) and IA3.")
+        raise FileError(
+            f"{place} holds an adapter of type {said!r}; Polyloom reads LORA (DoRA too), IA3 and PROMPT_TUNING."
+        )
     loud = [name for name in SILENT if table.get(name)] + ["bias"] * (table.get("bias", "none") != "none")
     if loud:
         raise FileError(

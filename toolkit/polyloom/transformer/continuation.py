@@ -116,7 +116,7 @@ class TransformerContinuation(Continuation):
         read, state = self._kept(here, first)
         tokens: list[int] = self.tokens[read:last].tolist()
         if state is None:
-            tokens = [network.begin, *tokens] if self._opening and network.begin is not None else tokens
+            tokens = [*network.front, *tokens]
         length = last - here.start + self._opening
         logits, state = network.read(tokens, length, state, last - first + 1)
         self._read = here, last, state

@@ -129,15 +129,16 @@ class TransformerModel(LanguageModel):
     def logits(self, tokens: Prompt) -> Tensor:
         """Logits float32 (T, V) after each of exactly these tokens: no begin token is put in front, no window drawn.
 
-        Raises InputError if there are more tokens than the context holds.
+        A soft prompt stands before them.  Raises InputError if there are more tokens than the context holds.
         """
-        ids = self.ids(tokens)
-        if self.network.context is not None and len(ids) > self.network.context:
-            raise InputError(f"{len(ids)} tokens are more than the context of {self.network.context}.")
+        ids, soft = self.ids(tokens), self.network.soft
+        if self.network.context is not None and len(ids) > self.network.context - len(soft):
+            raise InputError(f"{len(ids)} tokens are more than the context of {self.network.context - len(soft)}.")
         if not len(ids):
             return torch.empty(0, self.vocabulary.size)
-        given = torch.tensor(ids, device=self.network.device)[None]
-        pieces = [part[:, : self.vocabulary.size].float() for part in self.network.score(given, len(ids), 0)]
+        given = torch.tensor([*soft, *ids.tolist()], device=self.network.device)[None]
+        scored = self.network.score(given, given.shape[1], len(soft))
+        pieces = [part[:, : self.vocabulary.size].float() for part in scored]
         return torch.cat(pieces)
 
     def log_probs(self, tokens: Prompt) -> Iterator[Floats]:
@@ -185,10 +186,12 @@ class TransformerModel(LanguageModel):
 
     @property
     def unread(self) -> Floats:
-        """The distribution where there is no token, float64 (1, V): that after the begin token alone, else uniform."""
-        if self.network.begin is None:
+        """The distribution where there is no token, float64 (1, V): that after what stands before it, else uniform."""
+        begin = () if self.network.begin is None else (self.network.begin,)
+        given = self.network.front or begin
+        if not given:
             return np.full((1, self.vocabulary.size), -np.log(self.vocabulary.size))
-        return self.normalised(self.network.read([self.network.begin], 1, None, 1)[0])
+        return self.normalised(self.network.read(given, len(given), None, 1)[0])
 
     def attribution(self, tokens: Prompt) -> "Attribution | Undivided":
         """What each part of the decoder adds to the logits after these tokens; of a wrapped model, one whole."""
@@ -203,12 +206,12 @@ class TransformerModel(LanguageModel):
         return Undivided(logits[0, : self.vocabulary.size].double())
 
     def seen(self, tokens: Prompt) -> tuple[Tensor, int]:
-        """What the network reads after these tokens, int64 (T,), the begin token included; and how long that is."""
+        """What the network reads after these tokens, int64 (T,), what stands before included; and how long that is."""
         ids = self.ids(tokens)
         (group,) = groups(self.network, len(ids), len(ids))
-        given: list[int] = ids[group.window.start :].tolist()
-        if self.network.begin is not None and (opening(self.network) or not given):
-            given = [self.network.begin, *given]
+        given = [*self.network.front, *ids[group.window.start :].tolist()]
+        if self.network.begin is not None and not given:
+            given = [self.network.begin]
         return torch.tensor(given, dtype=torch.int64, device=self.network.device), len(given)
 
     def capture(
@@ -320,10 +323,10 @@ class TransformerModel(LanguageModel):
 
     def _passes(self, ids: np.ndarray[Any, np.dtype[np.int64]], alike: list[Group]) -> Iterator[Tensor]:
         """Groups of one shape, read together."""
-        opened, begin = opening(self.network), self.network.begin
+        front = self.network.front
         rows = [ids[group.window.start : group.last].tolist() for group in alike]
-        given = torch.tensor([[begin, *row] if opened else row for row in rows], device=self.network.device)
-        first = alike[0].first - alike[0].window.start - (1 - opened)
+        given = torch.tensor([[*front, *row] for row in rows], device=self.network.device)
+        first = alike[0].first - alike[0].window.start - (1 - len(front))
         return self.network.score(given, given.shape[1], first)
 
 

@@ -15,14 +15,15 @@ vocabularies or distributions.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from polyloom.transformer.attention import Itself
 from polyloom.transformer.cache import Cache, Cached, Many
 from polyloom.transformer.decoder import Decoder
+from polyloom.transformer.soft import SoftEmbedding
 from polyloom.transformer.swift import Swift, swift
 
 HEAD_BYTES = 32 * 2**20  # of logits that are made at once
@@ -35,6 +36,12 @@ class Network(ABC):
     context: int | None  # tokens read at once; None is unlimited
     begin: int | None  # the id before a text, or None
     opens: bool  # whether it stands before every text, or only where there is no other token
+    soft: tuple[int, ...] = ()  # ids of a soft prompt, which stands before all else
+
+    @property
+    def front(self) -> tuple[int, ...]:
+        """The ids that stand before every text."""
+        return self.soft if not self.opens or self.begin is None else (*self.soft, self.begin)
 
     @property
     @abstractmethod
@@ -72,6 +79,8 @@ class DecoderNetwork(Network):
         self.decoder = decoder
         config = decoder.config
         self.rows, self.context, self.begin, self.opens = config.rows, config.context, config.begin, config.opens
+        embedding = cast("nn.Module", decoder.embedding)
+        self.soft = embedding.ids if isinstance(embedding, SoftEmbedding) else ()
 
     @property
     def device(self) -> torch.device:

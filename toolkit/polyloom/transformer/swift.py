@@ -65,6 +65,7 @@ def swift(decoder: Decoder) -> Swift | None:
     config = decoder.config
     known = config.norm.kind == "rms" and config.position.kind in ("rotary", "none") and not config.experts
     known = known and config.feed_forward.kind == "swiglu" and not config.feed_forward.bias
+    known = known and isinstance(cast("nn.Module", decoder.embedding), nn.Embedding)  # no soft prompt
     known = known and all(type(part) is nn.Linear for part in _linears(decoder))  # an adapted map has a way of its own
     weights = {(weight.dtype, weight.device.type) for weight in decoder.parameters()}
     return Swift(decoder) if known and len(weights) == 1 and weights <= {(dtype, "cpu") for dtype in DTYPES} else None

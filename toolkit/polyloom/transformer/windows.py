@@ -30,8 +30,8 @@ class Group:
 
 
 def opening(network: Network) -> int:
-    """How many tokens stand before every text: 0 or 1."""
-    return int(network.opens and network.begin is not None)
+    """How many ids stand before every text: a begin token, a soft prompt."""
+    return len(network.front)
 
 
 def window(network: Network, t: int) -> Window:
