@@ -30,7 +30,7 @@ from polyloom.transformer.continuation import TransformerContinuation
 from polyloom.transformer.model import TransformerModel
 from polyloom.transformer.network import DecoderNetwork
 
-KEPT = 8  # batches whose stacked matrices are kept
+KEPT = 2  # batches whose stacked matrices are kept: each is a copy of what its rows ask for
 Wanted = str | Mapping[str, float] | None
 
 
