@@ -48,6 +48,7 @@ def test_alone_it_prints_help_with_every_command(place: Path) -> None:
     done = run("expert")
     assert done.exit_code == 0
     words = "new package validate keygen sign verify trust install list info search update uninstall".split()  # noqa: SIM905
+    words += ["train", "route", "chat"]
     assert all(f" {word} " in done.stdout for word in words)
     for word in words:
         assert "polyloom expert" in run("expert", word, "--help").stdout

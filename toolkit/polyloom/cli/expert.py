@@ -1,6 +1,7 @@
 """Make, sign and keep experts: packages of an adapter or a model that say what they are and who made them.
 
-These are the commands that make and check a package; those of the registry are in `expert_registry`.
+These are the commands that make and check a package.  Those of the registry are in `expert_registry`; `expert_train`
+learns what to package, `expert_route` and `expert_chat` ask what is installed.
 """
 
 import json
@@ -9,7 +10,10 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from polyloom.cli.expert_chat import chat
 from polyloom.cli.expert_registry import Folder, add_commands, registry_in
+from polyloom.cli.expert_route import route
+from polyloom.cli.expert_train import train
 from polyloom.cli.options import Force, Json
 from polyloom.cli.output import check_free, note, print_json
 from polyloom.errors import InputError
@@ -226,4 +230,6 @@ def _written(path: Path, held: Package, beside: bool, as_json: bool) -> None:
         typer.echo(path)
 
 
+for command in (train, route, chat):
+    app.command()(command)
 add_commands(app)

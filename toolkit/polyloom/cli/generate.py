@@ -74,7 +74,7 @@ def command(
         told = {"model": str(model), "prompt": text, "unknown": unknown}
         print_json(told | _told(generate(place, sampling, speculation)))
     else:
-        _streamed(place, sampling, speculation)
+        streamed(place, sampling, speculation)
 
 
 def settled(text: str, stops: tuple[str, ...]) -> str:
@@ -125,7 +125,8 @@ class Heard:
         return self.place.rebind(model)
 
 
-def _streamed(place: Continues, sampling: Sampling, speculation: Speculation | None) -> None:
+def streamed(place: Continues, sampling: Sampling, speculation: Speculation | None = None) -> str:
+    """Write on from a place, printing what is settled as it comes, and a line break at the end; returns the text."""
     first, decode, printed = len(place.tokens), place.model.vocabulary.decode, 0
 
     def say(text: str) -> None:
@@ -141,6 +142,7 @@ def _streamed(place: Continues, sampling: Sampling, speculation: Speculation | N
         typer.echo()
     if written.speculation:
         note(str(written.speculation))
+    return written.text
 
 
 def _sampling(*settings: Any) -> Sampling:

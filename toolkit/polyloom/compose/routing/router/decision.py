@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from polyloom.compose.routing.chooser import Decision
+from polyloom.compose.routing.router.features import PART
+from polyloom.compose.routing.router.witnesses import BORDER
 from polyloom.whole import whole
 
 
@@ -36,6 +38,17 @@ class Routing(Decision):
         chosen = sorted(self.scores.items(), key=lambda one: -one[1])[:k]
         every = sum(score for _, score in chosen)
         return {name: score / every for name, score in chosen}
+
+    def reasons(self, k: int) -> dict[str, float]:
+        """The k words, phrases and signs that speak most for the best, and how much, in nats; fewer if fewer do."""
+        whole("k", k, 1)
+        found = dict[str, float]()
+        for witness in (term for part in self.explanation.terms if part.child for term in part.child.terms):
+            for said in witness.child.terms if witness.child else ():
+                if said.name != BORDER and not said.name.startswith(PART):
+                    found[said.name] = found.get(said.name, 0.0) + said.contribution
+        ordered = sorted(found.items(), key=lambda one: -one[1])[:k]
+        return {what: much for what, much in ordered if much > 0}
 
     def flips(self) -> Mapping[str, float]:
         """How far each feature is from making the second best draw level, nearest first, all else as it is.
