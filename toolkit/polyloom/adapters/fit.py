@@ -4,8 +4,9 @@
     fitted.model.generate("It was")
     write_adapter(fitted.adapter, "folder", model)
 
-Only the tensors of the adapter move.  All that `train` promises holds here too: the same settings give the same adapter
-bit for bit, a run in a folder goes on where it was, Ctrl-C ends it with what there is.
+Documents are texts, ids, or lessons, of which only what is marked is learned: `template("chatml").encode(…)` makes one
+of a conversation.  Only the tensors of the adapter move.  All that `train` promises holds here too: the same settings
+give the same adapter bit for bit, a run in a folder goes on where it was, Ctrl-C ends it with what there is.
 """
 
 import copy
@@ -22,9 +23,9 @@ from polyloom.adapters.adapter import Adapter
 from polyloom.adapters.attach import attach, grafted
 from polyloom.adapters.method import Method
 from polyloom.adapters.update import Update
-from polyloom.documents import Documents
 from polyloom.errors import InputError
 from polyloom.train.history import Callback, History, Log
+from polyloom.train.lesson import Lessons
 from polyloom.train.loop import moved
 from polyloom.train.settings import Training
 from polyloom.transformer.decoder import Decoder
@@ -53,10 +54,10 @@ class Fitted:
 
 def fit_adapter(
     model: TransformerModel,
-    documents: Documents | Callable[[], Documents],
+    documents: Lessons | Callable[[], Lessons],
     method: Method | Adapter,
     training: Training | None = None,
-    held_out: Documents | None = None,
+    held_out: Lessons | None = None,
     folder: str | os.PathLike[str] | None = None,
     callbacks: Iterable[Callback] = (),
     log: Log | None = None,

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from polyloom.association.aside import set_aside
-from polyloom.documents import Documents, Ids, checked_ids, encoded
+from polyloom.documents import Ids, checked_ids
 from polyloom.errors import InputError, VocabularyMismatch
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.train.batches import Stream
@@ -31,6 +31,8 @@ from polyloom.train.checkpoint import Identity, Store, weights_of
 from polyloom.train.history import Callback, History, Log
 from polyloom.train.infill import infilled
 from polyloom.train.interruption import Interruption
+from polyloom.train.lesson import Lessons, told
+from polyloom.train.packing import ONLY_READ
 from polyloom.train.run import Run, opening
 from polyloom.train.settings import Training
 from polyloom.train.terminal import watching
@@ -57,9 +59,9 @@ class Trained:
 
 def train(
     model: TransformerModel | TransformerConfig | str,
-    documents: Documents | Callable[[], Documents],
+    documents: Lessons | Callable[[], Lessons],
     training: Training | None = None,
-    held_out: Documents | None = None,
+    held_out: Lessons | None = None,
     folder: str | os.PathLike[str] | None = None,
     callbacks: Iterable[Callback] = (),
     log: Log | None = None,
@@ -68,12 +70,13 @@ def train(
 ) -> Trained:
     """Train a model; a config, or the name of a preset, with a vocabulary stands for a new one.
 
-    `documents` are held in memory; more than fits is given as a function that opens the same stream anew, epoch by
-    epoch.  `held_out` documents are judged and not learned from; without them one document in twenty is, chosen by its
-    content, unless they come as a stream, or so few would be too little.  In `folder` the run keeps its checkpoints and
-    goes on from them.  After every step each of `callbacks` gets a `Progress` (KeyboardInterrupt from one of them stops
-    the training as Ctrl-C does) and `log` its numbers.  `progress` shows a line that moves in a terminal, and prints
-    one now and then elsewhere; False shows nothing, and leaves the screen to the callbacks.
+    `documents` are held in memory, each a text, ids or a `Lesson`; more than fits is given as a function that opens the
+    same stream anew, epoch by epoch.  `held_out` documents are judged and not learned from; without them one document
+    in twenty is, chosen by its content, unless they come as a stream, or so few would be too little.  In `folder` the
+    run keeps its checkpoints and goes on from them.  After every step each of `callbacks` gets a `Progress`
+    (KeyboardInterrupt from one of them stops the training as Ctrl-C does) and `log` its numbers.  `progress` shows a
+    line that moves in a terminal, and prints one now and then elsewhere; False shows nothing, and leaves the screen to
+    the callbacks.
 
     Raises InputError for arguments that do not fit together, TrainingError if a loss is no number any more, FileError
     if a checkpoint is damaged, OSError if the disk is full; the checkpoints stay good then.
@@ -102,9 +105,9 @@ class Moved:
 def moved(
     start: TransformerModel,
     network: Callable[[Training], Decoder],
-    documents: Documents | Callable[[], Documents],
+    documents: Lessons | Callable[[], Lessons],
     training: Training,
-    held_out: Documents | None = None,
+    held_out: Lessons | None = None,
     folder: str | os.PathLike[str] | None = None,
     callbacks: Iterable[Callback] = (),
     log: Log | None = None,
@@ -150,36 +153,36 @@ def _begun(
 
 def _parted(
     model: TransformerModel,
-    documents: Documents | Callable[[], Documents],
-    held_out: Documents | None,
+    documents: Lessons | Callable[[], Lessons],
+    held_out: Lessons | None,
     training: Training,
 ) -> tuple[list[Ids] | Stream, list[Ids]]:
     """Documents to learn from, in the form they are told in, and those to judge by."""
     vocabulary = model.vocabulary
     vocabulary.encode(training.sample)  # raises now rather than after an hour
-    aside = [] if held_out is None else list(encoded(held_out, vocabulary))
+    aside = [] if held_out is None else list(told(held_out, vocabulary))
     learned: list[Ids] | Stream
     if callable(documents):
         learned = partial(_opened, documents, vocabulary, training)
     else:
-        given = [ids for ids in encoded(documents, vocabulary) if len(ids)]
+        given = [ids for ids in told(documents, vocabulary) if len(ids)]
         kept, aside = set_aside(given) if held_out is None else (given, aside)
-        learned = list(_told(kept, vocabulary, training))
+        learned = list(_filled(kept, vocabulary, training))
     least = 2 if opening(model.config) is None else 1  # the first token is predicted only after a begin token
-    judged = [ids for ids in aside if len(ids) >= least]
+    judged = [ids for ids in aside if (ids[least - 1 :] < ONLY_READ).any()]
     if training.patience is not None and not judged:
         raise InputError("patience needs text to judge by, and nothing was held out. Give held_out=[…] or no patience.")
     return learned, judged
 
 
-def _opened(documents: Callable[[], Documents], vocabulary: Vocabulary, training: Training) -> Iterator[Ids]:
-    return _told(encoded(documents(), vocabulary), vocabulary, training)
+def _opened(documents: Callable[[], Lessons], vocabulary: Vocabulary, training: Training) -> Iterator[Ids]:
+    return _filled(told(documents(), vocabulary), vocabulary, training)
 
 
-def _told(documents: Iterable[Ids], vocabulary: Vocabulary, training: Training) -> Iterator[Ids]:
+def _filled(documents: Iterable[Ids], vocabulary: Vocabulary, training: Training) -> Iterator[Ids]:
     """Some of them with their middle at the end, if that is asked for."""
-    told = documents if training.infill is None else infilled(documents, training.infill)
-    return (checked_ids(ids, vocabulary) for ids in told)
+    found = documents if training.infill is None else infilled(documents, training.infill)
+    return (checked_ids(ids & (ONLY_READ - 1), vocabulary) | (ids & ONLY_READ) for ids in found)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What training makes small: the surprise at each next token, and what keeps a network in good order meanwhile.
 
-    causal     Σ −ln p(next)                       over every token that has one before it in its document
+    causal     Σ −ln p(next)                       over every token to learn that has one before it in its document
     z          Σ (ln Σ exp logits)²                keeps the logits near normalised    (PaLM, Chowdhery et al. 2022)
     balance    E · Σ_e f_e P_e                     f_e the share of choices, P_e the mean chance of expert e;
                                                    1 if all are even                    (Fedus et al. 2021)
@@ -22,9 +22,10 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType] - untyped
 
+from polyloom.train.packing import ONLY_READ
 from polyloom.transformer.experts import Route
 
-NOTHING = -100  # the target of a token that has no next one
+NOTHING = -100  # the target of a token that has no next one to learn
 LIMIT = 256 * 2**20  # bytes that logits may take at once
 CACHED = 2**20  # bytes of them that are worked on while they are near the processor
 
@@ -40,8 +41,9 @@ class Surprise(NamedTuple):
 
 
 def next_tokens(tokens: Tensor, documents: Tensor) -> Tensor:
-    """The targets (B, T) of packed texts (B, T + 1): `NOTHING` where another document begins."""
-    return tokens[:, 1:].masked_fill(documents[:, 1:] != documents[:, :-1], NOTHING)
+    """The targets (B, T) of packed texts (B, T + 1): `NOTHING` where another document begins, or a token is marked."""
+    begins, wanted = documents[:, 1:] != documents[:, :-1], tokens[:, 1:]
+    return wanted.masked_fill(begins | (wanted >= ONLY_READ), NOTHING)
 
 
 def surprise(stream: Tensor, head: Head, targets: Tensor, vocabulary: int) -> Surprise:

@@ -10,6 +10,9 @@ Beside each token stands the number of its document.  Attention stays within equ
 target only where the token before it has the same number.  A document that does not fit goes on in the next row as a
 segment of its own: read anew from there, without a begin token and without what stood before.
 
+A token that is to be read but not learned from bears the mark `ONLY_READ`, a bit above every id, and keeps it in its
+row; `prepared` takes it off, and makes no target of it.
+
 The last row of a finite pack is filled up: with zeros, of which each is a document of its own (−1, −2, …), so that no
 target is among them.
 """
@@ -24,9 +27,11 @@ from polyloom.errors import InputError
 from polyloom.tokens.checks import one_row
 from polyloom.whole import whole
 
+ONLY_READ = 1 << 32  # ids are smaller: files keep them in 32 bits at most
+
 
 class Block(NamedTuple):
-    """Tokens and the numbers of their documents, int64 (L + 1,), or (rows, L + 1) when rows are stacked."""
+    """Tokens, marks among them, and the numbers of their documents, int64 (L + 1,); stacked, (rows, L + 1)."""
 
     tokens: Ids
     documents: Ids

@@ -19,7 +19,7 @@ from polyloom.errors import TrainingError
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.train.objectives import NOTHING, balance_loss, next_tokens, router_z_loss, surprise
 from polyloom.train.optimisers import Optimiser
-from polyloom.train.packing import Block
+from polyloom.train.packing import ONLY_READ, Block
 from polyloom.train.settings import Training
 from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.experts import Route
@@ -65,12 +65,14 @@ def prepared(batch: Block, device: torch.device) -> tuple[Tensor, Tensor | None,
     """Tokens and documents (B, T), None where each text is one document, and targets (B, T), on a device."""
     tokens, documents = torch.as_tensor(batch.tokens).to(device), torch.as_tensor(batch.documents).to(device)
     parted = bool((documents[:, 1:-1] != documents[:, :-2]).any())  # a causal mask alone is faster
-    return tokens[:, :-1], documents[:, :-1] if parted else None, next_tokens(tokens, documents)
+    bare = tokens[:, :-1] & (ONLY_READ - 1)
+    return bare, documents[:, :-1] if parted else None, next_tokens(tokens, documents)
 
 
 def failure(step: int, what: str, batches: Sequence[Block], vocabulary: Vocabulary) -> TrainingError:
     """The error of a step that could not be taken, naming the texts it was reading."""
-    rows = [row[row < vocabulary.size][:TOKENS] for batch in batches for row in batch.tokens]
+    read = (row & (ONLY_READ - 1) for batch in batches for row in batch.tokens)
+    rows = [row[row < vocabulary.size][:TOKENS] for row in read]
     texts = ", ".join(repr(vocabulary.decode(row)) for row in rows[:SHOWN])
     more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
     return TrainingError(

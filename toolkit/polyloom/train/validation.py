@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from polyloom.documents import Ids
 from polyloom.train.objectives import NOTHING, surprise
-from polyloom.train.packing import Block, packed
+from polyloom.train.packing import ONLY_READ, Block, packed
 from polyloom.train.settings import Training
 from polyloom.train.step import prepared
 from polyloom.transformer.decoder import Decoder
@@ -32,7 +32,7 @@ class Validation:
     def __init__(self, documents: Sequence[Ids], begin: int | None, training: Training) -> None:
         length = training.length or 1
         most = -(-training.evaluate_tokens // length)  # rows
-        rows = list(islice(packed(documents, length, begin), most))
+        rows = list(islice(filter(_judgeable, packed(documents, length, begin)), most))
         self._batches = [_together(rows[at : at + training.batch]) for at in range(0, len(rows), training.batch)]
 
     def __bool__(self) -> bool:
@@ -72,6 +72,12 @@ def _still(network: Decoder) -> Generator[None]:
         network.train(training).recompute = recompute
         for weight in moving:
             weight.requires_grad_(True)
+
+
+def _judgeable(row: Block) -> bool:
+    """Not if all that a row could be judged by is only read."""
+    marked, within = row.tokens >= ONLY_READ, row.documents[1:] == row.documents[:-1]
+    return not marked.any() or bool((within & ~marked[1:]).any())
 
 
 def _together(rows: Sequence[Block]) -> Block:
