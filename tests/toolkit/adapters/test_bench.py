@@ -9,7 +9,11 @@ import torch
 from polyloom.adapters import bench
 
 pytest.importorskip("peft")
-pytestmark = pytest.mark.long
+pytestmark = [
+    pytest.mark.long,
+    # The block that silences PEFT may lose its filter to numba, which sets filters for all threads while it compiles.
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
 
 SHAPE = bench.SHAPE | {"vocab_size": 50, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
 SHAPE |= {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "max_position_embeddings": 64}

@@ -23,7 +23,12 @@ from polyloom.transformer.model import TransformerModel
 
 peft: Any = pytest.importorskip("peft")
 
-pytestmark = pytest.mark.long
+pytestmark = [
+    pytest.mark.long,
+    # Blocks that silence PEFT may lose their filters to numba, which sets filters for all threads while it compiles.
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore:fan_in_fan_out"),
+]
 CLOSE = 1e-5
 FAMILIES = ("llama", "qwen3", "gpt2")
 LLAMA_LIKE = ["q_proj", "v_proj", "down_proj"]
