@@ -50,7 +50,7 @@ TABLES = {
     "perplexity": crossed(r"(?P<row>perplexity of .+, .+|calibration error, .+), (?P<column>\w+)", "test text"),
     "peers": listed("perplexity of known words"),
     "presets": crossed(r"(?P<row>preset \w+|position scores): (?P<column>.+), .+", "settings"),
-    "speed": listed("fit, |log_likelihood, |advance and|merge|subtract|bytes a|open to|peak mem|fit_weights, "),
+    "speed": listed("fit, |log_likelihood, |advance and top|merge|subtract|bytes a|open to|peak mem|fit_weights, "),
 }
 
 
