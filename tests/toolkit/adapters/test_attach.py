@@ -39,6 +39,7 @@ def adapted(method: str, name: str = "grouped queries", scale: float = 0.8) -> T
     return attach(base, learned(METHODS[method], base), scale)
 
 
+@pytest.mark.long
 class TestAttached(LanguageModelContract):
     SUM = 1e-4
 
@@ -48,6 +49,7 @@ class TestAttached(LanguageModelContract):
         return adapted(request.param, "like GPT-2" if request.param == "ia3" else "grouped queries")
 
 
+@pytest.mark.long
 class TestAttachedInAMix(LanguageModelContract):
     SUM = 1e-4
 

@@ -20,6 +20,8 @@ from toolkit.association import held
 from toolkit.association.held import rows, same_tapes
 from toolkit.association.test_merge import TEMPLATES, VOCABULARY, Documents, corpus, counted, orders
 
+pytestmark = pytest.mark.long
+
 SAID = ["a b a b a a c", "b c a b", "c a b c"], ["b c a b a c", "a a b c c", "b"]
 both = pytest.mark.parametrize("operation", [and_, or_])
 
@@ -37,7 +39,6 @@ MAKES: dict[str, Callable[[], LanguageModel]] = {
 }
 
 
-@pytest.mark.long
 class TestAlgebra(LanguageModelContract):
     @pytest.fixture(scope="class", params=MAKES)
     @classmethod

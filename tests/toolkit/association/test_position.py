@@ -62,6 +62,7 @@ def model(request: pytest.FixtureRequest, voices: dict[str, tuple[str, ...]], wo
     return make() if make else PositionModel.fit(voices["sea"][:30], words, window=16)
 
 
+@pytest.mark.long
 class TestPositionModel(LanguageModelContract):
     pass
 

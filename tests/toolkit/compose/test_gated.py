@@ -33,6 +33,7 @@ MAKES: dict[str, Callable[[], LanguageModel]] = {
 }
 
 
+@pytest.mark.long
 class TestGated(LanguageModelContract):
     @pytest.fixture(scope="class", params=MAKES)
     @classmethod

@@ -50,6 +50,7 @@ MAKES: dict[str, Callable[[], Layered]] = {
 }
 
 
+@pytest.mark.long
 class TestHybrid(LanguageModelContract):
     @pytest.fixture(scope="class", params=["a mix of mixes"])
     @classmethod

@@ -26,6 +26,8 @@ from polyloom.generate.told import FORMS, told
 from polyloom.train.infill import FillInTheMiddle, infilled
 from toolkit.compose.constant import Constant, random_models
 
+pytestmark = pytest.mark.long
+
 V = 6
 WORDS = WordVocabulary(["</s>", "<unk>", "the", "sea", "sings", "low"])
 MARKS = FillInTheMiddle(13, 14, 15, rate=1.0, spm=0.5, end=0)

@@ -70,6 +70,7 @@ class TestTransformer(LanguageModelContract):
         return made(CONFIGS[request.param])
 
 
+@pytest.mark.long
 class TestSinglePrecision(LanguageModelContract):
     SUM = 1e-4
     CLOSE = 2e-5  # float32 sums in another order
@@ -80,6 +81,7 @@ class TestSinglePrecision(LanguageModelContract):
         return made(BASE, torch.float32)
 
 
+@pytest.mark.long
 class TestHybrid(LanguageModelContract):
     SUM = 1e-4
 
