@@ -1,6 +1,7 @@
 """Adapters: small changes of a transformer that are learned, kept and given away apart from it."""
 
 from polyloom.adapters.adapter import Adapter
+from polyloom.adapters.arrow import Arrow
 from polyloom.adapters.attach import attach, detach, merge
 from polyloom.adapters.bank import AdapterBank
 from polyloom.adapters.dora import DoRA
@@ -14,6 +15,7 @@ __all__ = [
     "IA3",
     "Adapter",
     "AdapterBank",
+    "Arrow",
     "DoRA",
     "Fitted",
     "LoRA",
