@@ -185,6 +185,7 @@ def peak_of(read_all: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("suffix", "record"), [(".txt", "{0}\n{0}\n\n"), (".jsonl", '{{"text": "{0}"}}\n')])
 def test_a_large_file_streams(tmp_path, suffix, record):
     path = tmp_path / f"large{suffix}"
@@ -204,6 +205,7 @@ def test_a_large_file_streams(tmp_path, suffix, record):
     path.unlink()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "unit", "missing"),
     [

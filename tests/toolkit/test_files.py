@@ -212,6 +212,7 @@ for n in range(10_000):
 """
 
 
+@pytest.mark.long
 def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
     """Killed 100 times in the middle of writing, the file is one that was written, whole, each time."""
     path = write(tmp_path / "file", {"kind": "test", "n": -1}, {"a": np.full(200_000, -1)})

@@ -198,6 +198,7 @@ def test_a_page_of_it_is_small_and_whole(view: TrainingView, tmp_path: Path) -> 
     assert view.to_html(tmp_path / "view.html").stat().st_size < 120_000
 
 
+@pytest.mark.long
 def test_a_hundred_views_leave_nothing_alive() -> None:
     alive: list[weakref.ref[TrainingView]] = []
     for _ in range(100):

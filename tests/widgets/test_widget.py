@@ -108,6 +108,7 @@ def test_a_receipt_and_a_recipe_of_nasty_names() -> None:
     assert list(desk.weights.values()) == [1.0, 0.0, 0.0]
 
 
+@pytest.mark.long
 def test_two_hundred_desks_leave_nothing_alive(mix: Layered, held_out: HeldOut) -> None:
     before = len(_instances)
     alive: list[weakref.ref[Mixer]] = []

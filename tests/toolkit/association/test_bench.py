@@ -80,6 +80,7 @@ def by_name(found: list[Row]) -> dict[str, Row]:
     return {row.name: row for row in found}
 
 
+@pytest.mark.long
 def test_every_bar_has_its_row_and_a_figure_or_a_reason() -> None:
     found = by_name(list(rows(None)))
     bars = [row.bar for row in found.values() if row.bar]
@@ -127,6 +128,7 @@ def test_without_published_results_there_is_no_peer(anchors: Path) -> None:
     assert found["unigram perplexity, off the published one, pydocs"].value is None
 
 
+@pytest.mark.long
 def test_a_unigram_that_reads_the_files_otherwise_is_found_out(anchors: Path) -> None:
     def unigram() -> Row:
         return by_name(list(bench_quality.rows(anchors)))["unigram perplexity, off the published one, warandpeace"]
@@ -285,6 +287,7 @@ def test_the_long_stream_is_measured_only_where_that_makes_sense(
     assert reason in str(long.reason)
 
 
+@pytest.mark.long
 def test_every_preset_is_measured_on_the_same_text() -> None:
     found = by_name(list(bench_presets.rows(None)))
     assert len(found) == 5 * len(bench_presets.SETTINGS)

@@ -47,6 +47,7 @@ def test_what_was_added_can_be_taken_away(ours: Documents, theirs: Documents, or
     assert same_tapes(counted(ours + theirs, order) - other, one)
 
 
+@pytest.mark.long
 @given(st.lists(corpus, min_size=2, max_size=4), st.randoms(use_true_random=False))
 def test_neither_order_nor_brackets_matter(corpora: list[Documents], dice: st.DataObject) -> None:
     models = [counted(documents) for documents in corpora]
@@ -169,6 +170,7 @@ def test_the_models_that_were_added_are_as_they_were() -> None:
 # the gate and the text
 
 
+@pytest.mark.long
 def test_a_gate_is_stale_until_it_is_fitted_again(voices: dict[str, tuple[str, ...]], words: WordVocabulary) -> None:
     texts, aside = voices["sea"], voices["lullabies"][:40]
     one, other = (AssociationModel.fit(part, words, held_out=aside) for part in (texts[:30], texts[30:]))
@@ -184,6 +186,7 @@ def test_a_gate_is_stale_until_it_is_fitted_again(voices: dict[str, tuple[str, .
     assert (one + other).digest != AssociationModel.fit(texts, words, held_out=aside).digest
 
 
+@pytest.mark.long
 @given(corpus, corpus)
 def test_kept_text_adds_with_the_counts(ours: Documents, theirs: Documents) -> None:
     """So every count of the sum can still be opened; taking away takes away the documents, too."""

@@ -140,6 +140,7 @@ def lines(file: Path, words: WordVocabulary) -> list[np.ndarray]:
     return [np.array([*(ids[token] for token in row.split(" ")), ids["</s>"]]) for row in rows]
 
 
+@pytest.mark.long
 @pytest.mark.shared_data
 @pytest.mark.parametrize(
     ("name", "order_3", "order_5"),

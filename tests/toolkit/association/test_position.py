@@ -344,6 +344,7 @@ def test_a_damaged_model_is_refused(name: str, tmp_path: Path) -> None:
 # real text
 
 
+@pytest.mark.long
 @pytest.mark.shared_data
 def test_it_stands_between_unigram_and_kneser_ney(shared: Path) -> None:
     folder = shared / "anchors" / "ngram" / "tinyshakespeare"

@@ -353,6 +353,7 @@ print(loaded)
 """
 
 
+@pytest.mark.long
 def test_damage_that_opening_cannot_see_harms_nothing(state: Any, tmp_path: Path) -> None:
     """A directory that points a little off, tapes with other bytes: a model without sense, and a process that lives.
 

@@ -93,6 +93,7 @@ def test_any_ranges_give_the_store_of_all_at_once(parts: list[Documents], order:
     assert runs == []  # the disk is free again
 
 
+@pytest.mark.long
 def test_larger_counts_in_ranges_of_all_sizes() -> None:
     """The commonest tokens have contexts enough to be cut; runs are read from disk and from memory."""
     parts = [part.tolist() for part in PARTS]
@@ -109,6 +110,7 @@ def test_the_order_of_documents_never_matters(pair: tuple[Documents, Documents],
     assert ours.digest == theirs.digest == AssociationModel.fit(rows(pair[0]), VOCABULARY).digest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("memory", [SMALL // 4, SMALL, 2**22, 2**30])
 def test_a_fitted_gate_is_the_same_too(memory: int) -> None:
     """Here documents are set aside, fit the gate, and are counted after the rest."""
@@ -120,6 +122,7 @@ def test_a_fitted_gate_is_the_same_too(memory: int) -> None:
     assert found.digest == whole.digest
 
 
+@pytest.mark.long
 def test_all_arguments_that_shape_a_model_hold_in_small_memory() -> None:
     for given_ in (
         {"held_out": PARTS[:9]},

@@ -34,6 +34,7 @@ def no_rows(shared: Path | None) -> Iterator[Row]:
     yield from ()
 
 
+@pytest.mark.long
 def test_every_row_has_a_figure_and_every_bar_its_row() -> None:
     found = list(bench.rows(None))
     assert [row.bar for row in found if row.bar] == ["value <= 50", "value <= 100", "value <= 30"]
@@ -46,6 +47,7 @@ def test_every_row_has_a_figure_and_every_bar_its_row() -> None:
     assert {pool for pool in ("linear", "log") for row in found if f"{pool} pool" in row.name} == {"linear", "log"}
 
 
+@pytest.mark.long
 def test_what_is_left_to_gain_is_what_the_certificate_says() -> None:
     found = [row for row in bench.rows(None) if row.name.startswith("fit_weights")]
     assert [row.unit for row in found] == ["s", "nats/token"] * 2

@@ -25,6 +25,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, voices: dict[str, tup
     monkeypatch.setattr(bench_text.sysconfig, "get_path", {"stdlib": str(tmp_path)}.__getitem__)
 
 
+@pytest.mark.long
 def test_every_row_has_a_figure_and_every_bar_its_row() -> None:
     found = list(bench_optimise.rows(None))
     assert len({row.name for row in found}) == len(found) == 10

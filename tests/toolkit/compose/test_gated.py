@@ -128,6 +128,7 @@ def mean(model: LanguageModel, ids: np.ndarray) -> float:
     return float(model.log_likelihood(ids).mean())
 
 
+@pytest.mark.long
 def test_a_gate_beats_the_best_fixed_weights_on_other_text() -> None:
     learned, judged = two_halves(1, 4000), two_halves(2, 3000)
     fixed = Layered(COUNTS, {"b": Layer(OTHERS)}).fit_weights([learned])

@@ -43,6 +43,7 @@ def test_pieces_of_other_voices_follow_each_other() -> None:
     assert bench_routed.switching(texts, 4)[1].tolist() != voices.tolist()
 
 
+@pytest.mark.long
 def test_every_row_has_a_figure_and_every_bar_its_row(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, voices: dict[str, tuple[str, ...]]
 ) -> None:

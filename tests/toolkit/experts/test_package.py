@@ -92,25 +92,6 @@ def test_a_folder_is_read_and_written(tmp_path: Path) -> None:
         Package.read(tmp_path / "x")
 
 
-def test_a_mapped_file_is_not_read_before_it_is_used(tmp_path: Path) -> None:
-    path = package().save(tmp_path / "x.expert", "mapped")
-    data = bytearray(path.read_bytes())
-    data[data.index(b"# An expert")] ^= 1
-    path.write_bytes(data)
-    assert bytes(Package.read(path, check=False).files["README.md"]) == b"\x22 An expert\n"
-    with pytest.raises(FileError, match="changed after it was written"):
-        Package.read(path)
-
-
-def test_tensors_of_a_mapped_file_lie_aligned(tmp_path: Path) -> None:
-    import numpy as np
-
-    found = Package.read(package(b=b"12345").save(tmp_path / "x.expert", "mapped"))
-    assert all(
-        np.frombuffer(content, np.uint8).ctypes.data % 64 == 0 for content in found.files.values() if len(content)
-    )
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_every_flipped_byte_is_found(tmp_path: Path, form: Form) -> None:
     """Also those that unpack to the same, and those in the padding; but for gzip's own header before the seal."""

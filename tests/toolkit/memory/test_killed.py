@@ -73,6 +73,7 @@ def test_killed_at_every_write(tmp_path: Path, states: list[Turns], step: int) -
     assert 0 < finished < len(tried) / 2  # all writes were tried, and most of what was tried were writes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     """By the system, in the middle of whatever it does."""

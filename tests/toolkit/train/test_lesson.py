@@ -158,6 +158,7 @@ def test_another_mask_is_another_run(base: TransformerModel, tmp_path: Path) -> 
         fit_adapter(base, lesson("a b c d", " xxx"), LoRA(2), FEW, folder=tmp_path / "run", progress=False)
 
 
+@pytest.mark.long
 def test_an_adapter_learns_the_answer_and_not_the_question() -> None:
     """Beside it one that was fitted to all that was said."""
     sizes = {"vocabulary_size": BYTES.size, "rows": BYTES.size, "context": 96, "width": 32}

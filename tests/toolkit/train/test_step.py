@@ -64,6 +64,7 @@ def test_the_gradient_is_that_of_plain_torch(config: TransformerConfig, monkeypa
     )
 
 
+@pytest.mark.long
 def test_accumulated_batches_are_the_big_batch(config: TransformerConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where one batch judges fewer tokens than the other."""
     seen, ours = taken(monkeypatch), network(config)
