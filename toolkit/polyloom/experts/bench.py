@@ -25,7 +25,7 @@ from polyloom.experts.trust import TrustStore
 
 NUMBERS = 12_500_000  # of four bytes: 50 MB
 REPEATS = 5
-KEPT = "gzip takes the likeness of exponents out, which a file that is used in place has to keep"
+NARROW = "float32 with its last bytes in four bits, unpacked when it is asked for; used in place it would take 50 MB"
 
 
 def rows(_: Path | None) -> Iterator[Row]:
@@ -44,7 +44,7 @@ def rows(_: Path | None) -> Iterator[Row]:
             "cold open, every byte read, mapped", 1e3 * cold["mapped"], "ms", 1e3 * cold["archive"], "ratio >= 2.5"
         )
         yield _row("cold open, every byte read, compressed", 1e3 * cold["compressed"], "ms", 1e3 * cold["archive"])
-        yield _row("size, mapped", sizes["mapped"], "MB", sizes["archive"], "ratio >= 0.98", KEPT)
+        yield _row("size, mapped", sizes["mapped"], "MB", sizes["archive"], "ratio >= 0.98", NARROW)
         yield _row("size, compressed", sizes["compressed"], "MB", sizes["archive"], "ratio >= 1.087")
         seconds = _best(lambda: judge(Package.read(paths["archive"]), store))
         yield _row("verify 50 MB, signature and every byte", seconds, "s", bar="value <= 1")

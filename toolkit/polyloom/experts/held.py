@@ -9,7 +9,7 @@ as what they look into.  Python's own objects around all that are small beside i
 
 import mmap
 from collections.abc import Iterable, Mapping
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -51,7 +51,7 @@ def _opened(value: object, seen: dict[int, object]) -> tuple[int, list[object]]:
         return 0, [cast("object", value.obj)]
     if isinstance(value, bytes | bytearray):
         return len(value), []
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | MappingProxyType):  # other mappings may make what they give: only what they keep counts
         return 0, list(cast("Mapping[object, object]", value).values())
     if isinstance(value, list | tuple | set | frozenset):
         return 0, list(cast("Iterable[object]", value))

@@ -1,33 +1,62 @@
 """The single file of an expert: the files of a package, end to end in the container of the house, mapped or compressed.
 
-    manifest   {"kind": "expert", "files": {name: {"size": bytes}}}
-    arrays     one for each file: its bytes, and zeros up to a multiple of 64: tensors in it lie aligned
+    manifest   {"kind": "expert", "files": {name: {"size": bytes, …}}}
+    arrays     one for each file: its bytes, and zeros up to a multiple of 64
 
-Mapped, a file costs nothing until it is read.  Compressed, each file is a zstd frame, and the numbers of a safetensors
-file are laid in planes first, all first bytes, all second bytes: the exponents of floats resemble one another, the ends
-of their fractions resemble nothing ("stride" says how many bytes a number has, "skip" where the numbers begin).
+Mapped, a file costs nothing until it is read, and lies aligned.  Where it takes a sixteenth less, the numbers of a
+safetensors file are kept with their last bytes narrow (`planes`): such a file is unpacked when it is first asked for,
+several times faster than from an archive, and is then in memory.  That is so for float32 and bfloat16, of which gzip
+finds the exponents alike, so that in place they would take more than an archive; all else is used where it lies.
+
+Compressed, each file is a zstd frame, and the numbers of a safetensors file are in planes.
 
 Both hold each file byte for byte, so an archive becomes a single file and an archive again without loss.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from threading import Lock
+from typing import Any, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polyloom._compat import need
 from polyloom.errors import FileError
-from polyloom.experts.archive import LIMITS, Files, Limits
+from polyloom.experts.archive import LIMITS, Limits
+from polyloom.experts.planes import Bytes, joined, layout, narrowed, room, split, widened
 from polyloom.files import ALIGNMENT, HEADER_LIMIT, header, read, write
 
 KIND = "expert"
 PREFIX = "files/"  # of the arrays' names: a file may be called what the container calls its own
 LEVEL = 6
-STRIDES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
+WORTH = 15 / 16  # of its size a file may take for being unpacked first
+KEYS = ({"size"}, {"size", "stride", "skip", "odd"}, {"size", "stride", "skip", "stored"})  # mapped, narrow, compressed
 Entry = dict[str, Any]
+
+
+@final
+class _Contents(Mapping[str, memoryview]):
+    """Files by name, each opened when it is first asked for, and then kept."""
+
+    def __init__(self, names: Mapping[str, object], opened: Callable[[str], memoryview]) -> None:
+        self._names, self._opened = tuple(names), opened
+        self._kept: dict[str, memoryview] = {}
+        self._lock = Lock()
+
+    def __getitem__(self, name: str) -> memoryview:
+        if name not in self._names:
+            raise KeyError(name)
+        with self._lock:
+            if name not in self._kept:
+                self._kept[name] = self._opened(name)
+            return self._kept[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def write_single(path: Path, files: Mapping[str, memoryview], compressed: bool = False) -> None:
@@ -35,20 +64,16 @@ def write_single(path: Path, files: Mapping[str, memoryview], compressed: bool =
     entries: dict[str, Entry] = {}
     arrays: dict[str, NDArray[Any]] = {}
     for name, content in files.items():
-        entries[name] = {"size": len(content)}
-        data = np.frombuffer(content, np.uint8)
-        if compressed:
-            entries[name] |= {"stride": (layout := _layout(content))[0], "skip": layout[1]}
-            data = np.frombuffer(_squeeze(data, *layout), np.uint8)
-            entries[name]["stored"] = len(data)
+        entries[name], data = _compressed(content) if compressed else _mapped(content)
         arrays[PREFIX + name] = np.concatenate([data, np.zeros(-len(data) % ALIGNMENT, np.uint8)])
     write(path, {"kind": KIND, "files": entries}, arrays)
 
 
-def read_single(path: Path, check: bool = True, limits: Limits = LIMITS) -> Files:
-    """The files of a single file; with `check`, every byte of it is compared with its digest.
+def read_single(path: Path, check: bool = True, limits: Limits = LIMITS) -> Mapping[str, memoryview]:
+    """The files of a single file; with `check`, every byte of it is compared with its digest, and every file opened.
 
-    Raises FileError if it is damaged, beyond the limits, or holds something else than an expert.
+    Raises FileError if it is damaged, beyond the limits, or holds something else than an expert; without `check`, a
+    file that cannot be opened raises it when it is asked for.
     """
     manifest, arrays = read(path)
     entries = _entries(path, manifest, arrays)
@@ -57,7 +82,27 @@ def read_single(path: Path, check: bool = True, limits: Limits = LIMITS) -> File
     total = sum(entry["size"] for entry in entries.values())
     if len(entries) > limits.files or total > limits.most(path.stat().st_size):
         raise FileError(f"{path} claims {len(entries):,} files of {total:,} bytes in all: not a package.")
-    return {name: _content(path, name, entry, arrays[PREFIX + name]) for name, entry in entries.items()}
+    contents = _Contents(entries, lambda name: _content(path, name, entries[name], arrays[PREFIX + name]))
+    return dict(contents) if check else contents
+
+
+def _mapped(content: memoryview) -> tuple[Entry, Bytes]:
+    """What the manifest says of a file, and its bytes: as they are, or narrow."""
+    data, (stride, skip) = np.frombuffer(content, np.uint8), layout(content)
+    if stride > 1:
+        narrow, odd = narrowed(data, stride, skip)
+        if len(narrow) <= WORTH * len(data):
+            return {"size": len(data), "stride": stride, "skip": skip, "odd": odd}, narrow
+    return {"size": len(data)}, data
+
+
+def _compressed(content: memoryview) -> tuple[Entry, Bytes]:
+    zstd = need("zstandard", "experts", "Writing a compressed expert")
+    stride, skip = layout(content)
+    planes = split(np.frombuffer(content, np.uint8), stride, skip).tobytes()
+    data = zstd.ZstdCompressor(level=LEVEL, write_content_size=True).compress(planes)
+    entry = {"size": len(content), "stride": stride, "skip": skip, "stored": len(data)}
+    return entry, np.frombuffer(data, np.uint8)
 
 
 def _compare(path: Path, manifest: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
@@ -86,56 +131,42 @@ def _sound(entry: object, array: NDArray[Any]) -> bool:
     if not isinstance(entry, dict) or array.dtype != np.uint8 or array.ndim != 1:
         return False
     numbers = cast("dict[str, object]", entry)
-    if numbers.keys() not in ({"size"}, {"size", "stored", "stride", "skip"}):
-        return False
-    if any(type(value) is not int or not 0 <= value < 2**62 for value in numbers.values()):
+    if numbers.keys() not in KEYS or any(
+        type(value) is not int or not 0 <= value < 2**62 for value in numbers.values()
+    ):
         return False
     held = cast("Entry", entry)
-    stored = held.get("stored", held["size"])
-    return (
-        0 <= len(array) - stored < ALIGNMENT and 1 <= held.get("stride", 1) <= 8 and held.get("skip", 0) <= held["size"]
-    )
+    if not 1 <= held.get("stride", 1) <= 8 or held.get("skip", 0) > held["size"]:
+        return False
+    return 0 <= len(array) - _stored(held) < ALIGNMENT
 
 
-def _content(path: Path, name: str, entry: Entry, array: NDArray[Any]) -> memoryview:
-    if "stored" not in entry:
-        return array[: entry["size"]].data.toreadonly()
-    zstd = need("zstandard", "experts", "Reading a compressed expert")
-    data = array[: entry["stored"]].data
+def _stored(entry: Entry) -> int:
+    """The bytes that a file takes, without the zeros behind it."""
+    if "odd" in entry:
+        return room(**entry)
+    return entry.get("stored", entry["size"])
+
+
+def _content(path: Path, name: str, entry: Entry, array: Bytes) -> memoryview:
+    data = array[: _stored(entry)]
     try:
-        if zstd.frame_content_size(data) != entry["size"]:
-            raise FileError(f"{path} is damaged: {name!r} unpacks to another size than stated.")
-        plain = zstd.ZstdDecompressor().decompress(data, max_output_size=entry["size"], allow_extra_data=False)
-    except zstd.ZstdError as error:
+        if "odd" in entry:
+            data = widened(data, **entry)
+        elif "stored" in entry:
+            data = joined(_inflated(data, entry["size"]), entry["stride"], entry["skip"])
+    except FileError as error:
         raise FileError(f"{path} is damaged: {name!r} cannot be unpacked ({error}).") from None
-    return _joined(np.frombuffer(plain, np.uint8), entry["stride"], entry["skip"]).data.toreadonly()
+    return data.data.toreadonly()
 
 
-def _squeeze(data: NDArray[np.uint8], stride: int, skip: int) -> bytes:
-    zstd = need("zstandard", "experts", "Writing a compressed expert")
-    return zstd.ZstdCompressor(level=LEVEL, write_content_size=True).compress(_split(data, stride, skip).tobytes())
-
-
-def _split(data: NDArray[np.uint8], stride: int, skip: int) -> NDArray[np.uint8]:
-    """The numbers from `skip` on in planes: byte 0 of each, then byte 1 of each; what is left over at the end."""
-    whole = skip + (len(data) - skip) // stride * stride
-    return np.concatenate([data[:skip], data[skip:whole].reshape(-1, stride).T.ravel(), data[whole:]])
-
-
-def _joined(data: NDArray[np.uint8], stride: int, skip: int) -> NDArray[np.uint8]:
-    whole = skip + (len(data) - skip) // stride * stride
-    return np.concatenate([data[:skip], data[skip:whole].reshape(stride, -1).T.ravel(), data[whole:]])
-
-
-def _layout(content: memoryview) -> tuple[int, int]:
-    """How many bytes a number of a safetensors file has, and where the numbers begin; (1, 0) for any other file."""
-    length = int.from_bytes(content[:8], "little")
-    if not 2 <= length <= min(HEADER_LIMIT, len(content) - 8):
-        return 1, 0
+def _inflated(data: Bytes, size: int) -> Bytes:
+    zstd = need("zstandard", "experts", "Reading a compressed expert")
     try:
-        table = json.loads(bytes(content[8 : 8 + length]))
-        held = [(STRIDES.get(one["dtype"], 1), one["data_offsets"]) for key, one in table.items() if key[:2] != "__"]
-        bytes_of = {stride: sum(b - a for each, (a, b) in held if each == stride) for stride, _ in held}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return 1, 0
-    return max(bytes_of, key=lambda stride: bytes_of[stride], default=1), 8 + length
+        if zstd.frame_content_size(data.data) != size:
+            raise FileError("another size than stated")
+        return np.frombuffer(
+            zstd.ZstdDecompressor().decompress(data.data, max_output_size=size, allow_extra_data=False), np.uint8
+        )
+    except zstd.ZstdError as error:
+        raise FileError(str(error)) from None
