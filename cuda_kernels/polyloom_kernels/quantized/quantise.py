@@ -31,8 +31,6 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from polyloom_kernels.decode.weights import widened
-
 Floats: TypeAlias = NDArray[np.float32]
 
 BLOCK = 32  # columns of 16 bytes of int4
@@ -92,7 +90,7 @@ class Int4(NamedTuple):
 
     def dense(self) -> Floats:
         """The matrix, float32 (n, k)."""
-        steps = np.repeat(widened(self.scales), self.group, 1)
+        steps = np.repeat(_real(self.scales), self.group, 1)
         return (steps * self.numbers())[:, : self.columns]
 
 
@@ -166,7 +164,7 @@ def _grouped(weight: Floats) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:
     numbers, scales = np.zeros(weight.shape, np.int8), np.zeros(best.shape, np.uint16)
     for factor in FACTORS:
         bits = _brain(extreme * np.float32(factor))
-        step = widened(bits)
+        step = _real(bits)
         tried = _nearest(weight, step, 8, 7)
         error = _error(weight, step, tried)
         better = error < best
@@ -186,6 +184,10 @@ def _brain(real: Floats) -> NDArray[np.uint16]:
     """The bits of the nearest bfloat16, the even one of two."""
     bits = real.view(np.uint32)
     return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+
+
+def _real(bits: NDArray[np.uint16]) -> Floats:
+    return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def _packed(numbers: NDArray[np.int8]) -> NDArray[Any]:
