@@ -18,14 +18,21 @@ FREE = {"reassoc", "contract", "nsz"}
 def power(x):
     """e^x within two units in the last place, as arithmetic that the compiler makes vectors of: x = n ln 2 + r.
 
-    Beyond ±87, where float32 ends, it is e^±87.
+    Below −104 it is 0 and above 89 infinite, as in float32.
     """
-    x = min(max(x, F(-87)), F(87))
+    x = min(max(x, F(-104)), F(89))
     n = np.floor(x * F(1.44269504) + F(0.5))
     r = (x - n * F(0.693359375)) + n * F(2.12194440e-4)  # ln 2 in two parts, the first exact in n · ln 2
     y = (F(1 / 5040) * r + F(1 / 720)) * r + F(1 / 120)
     y = (((y * r + F(1 / 24)) * r + F(1 / 6)) * r + F(0.5)) * r * r + r + F(1)
-    return y * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+    half = np.int32(n) >> np.int32(1)  # 2^n in two factors, because a subnormal number needs an n that has no float32
+    return y * two_to(half) * two_to(np.int32(n) - half)
+
+
+@njit(nogil=True, error_model="numpy")
+def two_to(n):
+    """2^n for n of −126 … 127."""
+    return np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
 @njit(nogil=True, fastmath=FREE, error_model="numpy")

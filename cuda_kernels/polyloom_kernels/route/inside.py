@@ -1,0 +1,90 @@
+"""`route` inside a torch model: one operator with gradients, which torch's compiler takes as it is.
+
+    ∂L/∂p at the chosen = g                        g = ∂L/∂w, for weights that are the p of the chosen
+                        = (g − Σ_j g_j w_j) / Σ_j p_j      for weights that sum to 1
+    ∂L/∂s = p ∘ (∂L/∂p − Σ_e p_e ∂L/∂p_e)          of a softmax
+          = p ∘ (1 − p) ∘ ∂L/∂p                    of a sigmoid
+
+Who is chosen moves in jumps, so no gradient passes there, and none comes to the bias.  Importing this module registers
+the operator `polyloom::route`.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from polyloom_kernels.route.operation import routed
+from polyloom_kernels.route.reference import GateKind
+
+
+class Routed(NamedTuple):
+    """As of `polyloom_kernels.route`, in tensors; gradients pass through `weights`."""
+
+    chosen: Tensor
+    weights: Tensor
+    order: Tensor
+    inverse: Tensor
+    offsets: Tensor
+
+
+Five = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+def route(
+    scores: Tensor, active: int, bias: Tensor | None = None, gate: GateKind = "softmax", normalise: bool = True
+) -> Routed:
+    """Send tokens of scores (N, E), float32 or float64, to `active` experts each; a bias (E,) steers the choice.
+
+    Scores that are no numbers pass, as through everything else of a model, and still choose experts that there are.
+    Raises ValueError for another type or shape.
+    """
+    added = torch.zeros_like(scores[0]) if bias is None else bias.detach()
+    if scores.ndim != 2 or scores.dtype not in (torch.float32, torch.float64) or added.shape != scores.shape[1:]:
+        raise ValueError(
+            f"Expected scores (N, E) of float32 or float64 and a bias (E,), "
+            f"got {scores.dtype} {tuple(scores.shape)} and {tuple(added.shape)}."
+        )
+    if not 1 <= active <= scores.shape[1]:
+        raise ValueError(f"active must be from 1 to {scores.shape[1]}, the number of experts; got {active}.")
+    weights, chosen, *arranged = _route(scores, added.to(scores), active, gate == "sigmoid", normalise)
+    return Routed(chosen, weights, *arranged)
+
+
+@torch.library.custom_op("polyloom::route", mutates_args=(), device_types="cpu")
+def _route(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalise: bool) -> Five:
+    """Weights come first, because torch's own check of operators adds up outputs in the type of the first."""
+    gate: GateKind = "sigmoid" if sigmoid else "softmax"
+    found = routed(scores.numpy(), active, bias.numpy(), gate, normalise)
+    chosen, weights, order, inverse, offsets = (torch.as_tensor(part) for part in found)
+    return weights, chosen, order, inverse, offsets
+
+
+@_route.register_fake  # pyright: ignore[reportUnknownMemberType] - untyped
+def _(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalise: bool) -> Five:  # noqa: ARG001 - as above
+    tokens, experts = scores.shape
+    sizes = (tokens * active, tokens * active, experts + 1)
+    order, inverse, offsets = (scores.new_empty(size, dtype=torch.int64) for size in sizes)
+    chosen = scores.new_empty((tokens, active), dtype=torch.int64)
+    return scores.new_empty((tokens, active)), chosen, order, inverse, offsets
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Five) -> None:
+    scores, _, _, ctx.sigmoid, ctx.normalise = inputs
+    ctx.save_for_backward(scores, output[1])
+
+
+def _backward(ctx: Any, slope: Tensor, *_others: Any) -> tuple[Tensor | None, ...]:
+    scores, chosen = ctx.saved_tensors
+    chances = scores.sigmoid() if ctx.sigmoid else scores.softmax(-1)  # (N, E)
+    if ctx.normalise:
+        found = chances.gather(-1, chosen)  # (N, k)
+        total = found.sum(-1, keepdim=True)
+        slope = (slope - (slope * found).sum(-1, keepdim=True) / total) / total
+    slopes = torch.zeros_like(chances).scatter(-1, chosen, slope)
+    if ctx.sigmoid:
+        return slopes * chances * (1 - chances), None, None, None, None
+    return chances * (slopes - (slopes * chances).sum(-1, keepdim=True)), None, None, None, None
+
+
+_route.register_autograd(_backward, setup_context=_save)  # pyright: ignore[reportUnknownMemberType] - untyped
