@@ -18,6 +18,7 @@ from polyloom.cli.options import Force, Json
 from polyloom.cli.output import check_free, note, print_json
 from polyloom.errors import InputError
 from polyloom.experts.catalogue import write_beside
+from polyloom.experts.detached import with_beside
 from polyloom.experts.keys import SecretKey, new_key
 from polyloom.experts.manifest import FILE, Manifest, json_schema
 from polyloom.experts.package import Form, Package, check, notes, sound
@@ -194,7 +195,7 @@ def verify(
     """
     registry, place = registry_in(folder), Path(source)
     if place.exists():
-        verdict = judge(_to_be_judged(Package.read(place), source), registry.trusted)
+        verdict = judge(with_beside(_to_be_judged(Package.read(place), source), place), registry.trusted)
     elif source in {one.name for one in registry.list()}:
         verdict = registry.verify(source)
     else:
@@ -202,7 +203,7 @@ def verify(
     if as_json:
         key = verdict.key.text if verdict.key else None
         told = {"state": verdict.state, "reason": verdict.reason, "publisher": verdict.publisher, "key": key}
-        print_json({"package": source, **told})
+        print_json({"package": source, **told, "detached": verdict.detached})
     else:
         typer.echo(str(verdict))
     if verdict.state != "trusted":

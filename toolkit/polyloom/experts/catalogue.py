@@ -18,6 +18,7 @@ from typing import Any, cast
 from pydantic import Field, ValidationError
 
 from polyloom.errors import FileError
+from polyloom.experts.detached import with_beside
 from polyloom.experts.fetch import fetch, is_address
 from polyloom.experts.package import Package, sound
 from polyloom.experts.resolve import Offer
@@ -81,14 +82,14 @@ def read_catalogue(place: str | os.PathLike[str]) -> list[Listing]:
 def read_source(place: str | os.PathLike[str], sha256: str | None = None) -> Package:
     """A sound package from a path, or from an address with its digest.  FileError if it is not the one.
 
-    A file `.sha256` beside a path, by the custom of experts, is a digest that was told too.
+    By the custom of experts a file `.sha256` beside a path is a digest that was told too, a file `.sig` a signature.
     """
     text = os.fspath(place)
     if not is_address(text):
         sha256 = sha256 if sha256 is not None else _beside(Path(text))
         if sha256 is not None and (found := _sha256(Path(text))) != sha256.lower():
             raise FileError(f"{text} is another file: its SHA-256 is {found}, expected {sha256.lower()}.")
-        return sound(_held(Path(text)), text)
+        return with_beside(sound(_held(Path(text)), text), Path(text))
     if sha256 is None:
         raise FileError(f"{text} comes over the network, and needs the SHA-256 that it should have.")
     with tempfile.TemporaryDirectory() as folder:

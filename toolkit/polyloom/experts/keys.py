@@ -17,6 +17,7 @@ from polyloom._compat import need
 from polyloom.errors import FileError, InputError
 
 SIZE = 32
+PREFIX = "ed25519:"
 PURPOSE = "Signing an expert"
 
 
@@ -28,12 +29,17 @@ class PublicKey:
 
     @classmethod
     def parse(cls, text: str) -> "PublicKey":
-        """The key that base64 states.  InputError if it is not 32 bytes, written in the one way there is."""
+        """The key that base64 states; or, as some others write it, behind "ed25519:" and also in hexadecimal digits.
+
+        InputError if it is not 32 bytes, written in one of these ways.
+        """
+        spelt = text.removeprefix(PREFIX)
         try:
-            raw = base64.b64decode(text, validate=True)
+            raw = binascii.unhexlify(spelt) if len(spelt) == 2 * SIZE else base64.b64decode(spelt, validate=True)
         except (binascii.Error, ValueError):
             raw = b""
-        if len(raw) != SIZE or base64.b64encode(raw).decode() != text:
+        plain = base64.b64encode(raw).decode()
+        if len(raw) != SIZE or text not in (plain, PREFIX + plain, PREFIX + raw.hex()):
             raise InputError(f"Expected a public key, 32 bytes in base64, got {text[:60]!r}.")
         return cls(raw)
 

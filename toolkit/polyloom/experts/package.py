@@ -25,7 +25,7 @@ from polyloom.files import replacing
 
 Form: TypeAlias = Literal["archive", "mapped", "compressed"]
 FORMS: tuple[Form, ...] = ("archive", "mapped", "compressed")
-SIGNATURE = "signature.sig"  # of another house, over the digests of the other files; carried along and not believed
+SIGNATURE = "signature.sig"  # of another house (`detached`), over the digests of the other files
 
 
 @dataclass(frozen=True)

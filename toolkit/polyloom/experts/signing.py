@@ -2,7 +2,8 @@
 
 What is signed is the manifest, written in one way (keys sorted, no spaces, UTF-8), without its `signature`, behind a
 line that says what it is; the manifest holds the SHA-256 of every other file.  The public key stands in it too, to be
-compared with the trust store and never to be believed by itself.  Ed25519, RFC 8032.
+compared with the trust store and never to be believed by itself.  Ed25519, RFC 8032.  Where the manifest holds no
+signature, one of another house may lie apart (`detached`); the verdict says so.
 
     trusted     signed by a key that the store has for this publisher
     unsigned    nobody vouches for it, or in a way that is not this one
@@ -15,11 +16,12 @@ compared with the trust store and never to be believed by itself.  Ed25519, RFC 
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from polyloom.errors import InputError
+from polyloom.experts.detached import signer, stated
 from polyloom.experts.keys import PublicKey, SecretKey
 from polyloom.experts.manifest import FILE, Manifest
 from polyloom.experts.package import SIGNATURE, Package, check, sound
@@ -51,6 +53,7 @@ class Verdict:
     reason: str
     publisher: str | None = None
     key: PublicKey | None = None
+    detached: bool = False  # by a signature of another house
 
     def __str__(self) -> str:
         return f"{self.state}: {self.reason}"
@@ -96,9 +99,12 @@ def judge(package: Package, store: TrustStore) -> Verdict:
     publisher = said.publisher
     if damage := [problem for problem in check(package) if problem.where.startswith("integrity.")]:
         return Verdict("tampered", "; ".join(map(str, damage)), publisher)
+    ours = package.manifest.document.get("integrity", {}).get(SEALED) is True
+    if said.signature is None and not ours and SIGNATURE in package.files:
+        return _detached(package, store)
     if said.signature is None and said.pubkey is None:
         return Verdict("unsigned", "nobody vouches for it", publisher)
-    if package.manifest.document["integrity"].get(SEALED) is not True:
+    if not ours:
         return Verdict("unsigned", "it has a signature of another kind, which cannot be checked here", publisher)
     key, signature = _stated(said.pubkey, said.signature)
     if publisher is None or key is None or said.signature_algorithm != ALGORITHM:
@@ -106,6 +112,21 @@ def judge(package: Package, store: TrustStore) -> Verdict:
     if not _covers_all(package) or not key.signed(message(package.manifest), signature):
         return Verdict("tampered", f"it was changed after {publisher} signed it", publisher, key)
     return _known(publisher, key, store)
+
+
+def _detached(package: Package, store: TrustStore) -> Verdict:
+    """The verdict on a signature that lies apart."""
+    owners = {one.key: name for name, keys in store.publishers.items() for one in keys}
+    own, publisher = list(stated(package)), package.manifest.said.integrity.publisher
+    key = signer(package, [*owners, *own])
+    if key is not None and (who := publisher or owners.get(key)):
+        found = _known(who, key, store)
+        return replace(found, reason=f"{found.reason} (apart, in {SIGNATURE})", detached=True)
+    if key is None and (own or store.keys(publisher or "")):
+        reason = f"{SIGNATURE} is not that of {publisher or 'the key it states'} over these files"
+        return Verdict("tampered", reason, publisher, detached=True)
+    reason = "by a key that the trust store does not have, and in nobody's name" if key else "by nobody that is trusted"
+    return Verdict("unsigned", f"{SIGNATURE} is {reason}", publisher, detached=True)
 
 
 def _known(publisher: str, key: PublicKey, store: TrustStore) -> Verdict:
