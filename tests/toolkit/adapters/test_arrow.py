@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from decoders import CONFIGS, WORDS, decoder, model
-from polyloom import InputError, Routed
+from polyloom import InputError, Routed, Router
 from polyloom.adapters.adapter import Adapter
 from polyloom.adapters.arrow import Arrow, direction
 from polyloom.adapters.attach import attach
@@ -79,6 +79,14 @@ def test_it_says_for_whom_a_text_is() -> None:
         scores = arrow.scores(f"{word} {word} {word}")
         assert max(scores, key=lambda name: scores[name]) == word
         assert scores[word] == pytest.approx(1)
+    examples = {word: [f"{word} {other} {word}" for other in "abcdefgh"] for word in "abc"}
+    router = Router.fit(examples, arrow=arrow)
+    opened = router.route("b b").explanation.terms[0].child
+    assert opened is not None
+    (term,) = [term for term in opened.terms if term.name == "directions of the adapters"]
+    assert term.contribution > 0
+    assert term.child is not None
+    assert [part.name for part in term.child.terms] == ["blocks.0.attention.q"]
     members = {word: attach(base, about(word)) for word in "abc"}
     assert Routed(arrow.scores, members, policy="best").begin("b b").weights == {"a": 0, "b": 1, "c": 0}
 

@@ -13,6 +13,7 @@ to be mistaken for, and would make every stranger look certain.
 Here n texts, K experts, A witnesses.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +22,9 @@ from polyloom.concave import Point, Region, maximise
 from polyloom.documents import Ids
 from polyloom.model import Floats
 
-WITNESSES = ("words and parts of words", "likeness to its texts", "keywords")
 LOWEST = -20.0  # z_0: it is fitted as what is above this, so that nothing fitted is below 0
-USUAL = np.array([5.0, 0.12, 2.0, -5.5 - LOWEST])  # weights, z_0: about those of CLINC150; a keyword counts e² to 1
+# Weights of the three on words, z_0: about those of CLINC150; a keyword counts e² to 1.
+USUAL = np.array([5.0, 0.12, 2.0, -5.5 - LOWEST])
 WIDE = np.array([2.5, 0.06, 1.0, 2.0])  # standard deviations of the prior
 OUTSIDE = 0.005  # with more the router is too modest about the texts of the validation part of CLINC150
 MOST = 50.0  # no weight is larger
@@ -41,10 +42,14 @@ class Calibration:
     threshold: float
 
 
-def calibrated(judged: Floats, barred: Floats, of: Ids) -> Calibration:
-    """Fitted to witnesses of held-out texts (n, K, A), what is taken off their sums (n, K), and whose each is (n,)."""
-    told, region = _told(judged, barred), Region(np.zeros(len(USUAL)), np.full(len(USUAL), MOST))
-    best = maximise(lambda weights: _judge(weights, *told, of), USUAL, region, ENOUGH * max(1, len(of)))
+def calibrated(judged: Floats, barred: Floats, of: Ids, beside: Sequence[tuple[float, float]] = ()) -> Calibration:
+    """Fitted to witnesses of held-out texts (n, K, A), what is taken off their sums (n, K), and whose each is (n,).
+
+    `beside` is what weight is usual, and how widely, for each witness after the three on words.
+    """
+    usual, wide = np.insert([USUAL, WIDE], -1, np.reshape(beside, (-1, 2)), 1) if beside else (USUAL, WIDE)
+    told, region = _told(judged, barred), Region(np.zeros(len(usual)), np.full(len(usual), MOST))
+    best = maximise(lambda weights: _judge(weights, usual, wide, *told, of), usual, region, ENOUGH * max(1, len(of)))
     weights, none = best.weights[:-1], float(best.weights[-1]) + LOWEST
     own, strange = (_best(chances) for chances in _both(best.weights, *told, of))
     return Calibration(weights, none, _threshold(own, strange))
@@ -76,10 +81,10 @@ def _best(chances: Floats) -> Floats:
     return np.exp(chances[:, :-1].max(-1))
 
 
-def _judge(weights: Floats, told: Floats, barred: Floats, of: Ids) -> Point:
+def _judge(weights: Floats, usual: Floats, wide: Floats, told: Floats, barred: Floats, of: Ids) -> Point:
     """The log-likelihood with its prior."""
-    apart = (weights - USUAL) / WIDE
-    value, slope, curve = -0.5 * float(apart @ apart), -apart / WIDE, np.diag(WIDE**-2)
+    apart = (weights - usual) / wide
+    value, slope, curve = -0.5 * float(apart @ apart), -apart / wide, np.diag(wide**-2)
     none = np.full(len(of), told.shape[1] - 1)
     for chances, right, weight in zip(_both(weights, told, barred, of), (of, none), (1.0, OUTSIDE), strict=True):
         parts = np.exp(chances)

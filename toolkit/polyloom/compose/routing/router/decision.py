@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from polyloom.compose.routing.chooser import Decision
 from polyloom.compose.routing.router.features import PART
-from polyloom.compose.routing.router.witnesses import BORDER
+from polyloom.compose.routing.router.witnesses import BORDER, WITNESSES
 from polyloom.whole import whole
 
 
@@ -44,7 +44,7 @@ class Routing(Decision):
         whole("k", k, 1)
         found = dict[str, float]()
         for witness in (term for part in self.explanation.terms if part.child for term in part.child.terms):
-            for said in witness.child.terms if witness.child else ():
+            for said in witness.child.terms if witness.child and witness.name in WITNESSES else ():
                 if said.name != BORDER and not said.name.startswith(PART):
                     found[said.name] = found.get(said.name, 0.0) + said.contribution
         ordered = sorted(found.items(), key=lambda one: -one[1])[:k]

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polyloom.compose.routing.router.calibration import WITNESSES, Calibration, calibrated
+from polyloom.compose.routing.router.beside import Source
+from polyloom.compose.routing.router.calibration import Calibration, calibrated
 from polyloom.compose.routing.router.expert import Expert
 from polyloom.compose.routing.router.features import read
-from polyloom.compose.routing.router.witnesses import Witnesses
+from polyloom.compose.routing.router.witnesses import WITNESSES, Witnesses
 from polyloom.documents import Ids
 
 FOLDS = 4
@@ -19,19 +20,30 @@ CELLS = 2_000_000  # held-out texts × experts: they are in memory at once
 SEED = 0  # of the dice that deal the examples
 
 
-def fitted(experts: Sequence[Expert], forbidding: float) -> tuple[Witnesses, Calibration]:
-    """The witnesses of some experts, and how they are weighed; each word that forbids takes off so much."""
+def fitted(
+    experts: Sequence[Expert], forbidding: float, sources: Sequence[Source] = ()
+) -> tuple[Witnesses, Calibration]:
+    """The witnesses of some experts, and how they are weighed; each word that forbids takes off so much.
+
+    Each source reads every example once.
+    """
     texts = [text for expert in experts for text in expert.examples]
     of = np.repeat(np.arange(len(experts)), [len(expert.examples) for expert in experts])
     reads, folds = [read(text) for text in texts], _folds(experts)
     asked = _asked(folds, max(1, CELLS // len(experts)))
-    judged, barred = np.empty((len(asked), len(experts), len(WITNESSES))), np.empty((len(asked), len(experts)))
+    seen = [source.see(texts) for source in sources]
+    many = len(WITNESSES) + len(sources)
+    judged, barred = np.empty((len(asked), len(experts), many)), np.empty((len(asked), len(experts)))
     for fold in np.unique(folds[asked]).tolist():
         kept = np.flatnonzero(folds != fold)
-        others = Witnesses.fit([reads[at] for at in kept], of[kept], experts)
+        part = [(source, x[kept]) for source, x in zip(sources, seen, strict=True)]
+        others = Witnesses.fit([reads[at] for at in kept], of[kept], experts, part)
         for row in np.flatnonzero(folds[asked] == fold).tolist():
-            judged[row], barred[row], *_ = others.judge(texts[int(asked[row])])
-    return Witnesses.fit(reads, of, experts), calibrated(judged, forbidding * barred, of[asked])
+            at = int(asked[row])
+            judged[row], barred[row], *_ = others.judge(texts[at], [x[at] for x in seen])
+    usual = [(source.usual, source.wide) for source in sources]
+    found = Witnesses.fit(reads, of, experts, list(zip(sources, seen, strict=True)))
+    return found, calibrated(judged, forbidding * barred, of[asked], usual)
 
 
 def _folds(experts: Sequence[Expert]) -> Ids:

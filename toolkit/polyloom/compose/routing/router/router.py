@@ -4,23 +4,26 @@
     z_k = w₁ · linear_k + w₂ · association_k + w₃ · keywords that call k − `FORBIDS` · keywords that forbid k
 
 Three witnesses (`linear`, `association`, `declared`) see the text, `calibration` weighs them, and each z_k is a sum
-over words, phrases and parts of words.  The best expert has it, unless its p is below the threshold: then the router
-abstains.  Fitting needs scikit-learn; what was fitted, or read from a file, needs NumPy alone.
+over words, phrases and parts of words.  An encoder of sentences, and the directions of the experts' adapters, may be
+further ones (`sources`).  The best expert has it, unless its p is below the threshold: then the router abstains.
+Fitting needs scikit-learn; what was fitted, or read from a file, needs NumPy alone.
 """
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
 
-from polyloom.compose.routing.router.calibration import WITNESSES, Calibration
+from polyloom.compose.routing.router.beside import Source
+from polyloom.compose.routing.router.calibration import Calibration
 from polyloom.compose.routing.router.decision import Routing
 from polyloom.compose.routing.router.expert import experts_of
 from polyloom.compose.routing.router.fitting import fitted
+from polyloom.compose.routing.router.sources import Encode, Leaning, sources_of
 from polyloom.compose.routing.router.witnesses import BORDER, Seen, Witnesses
 from polyloom.compose.routing.text import SHOWN, WINDOW, TextChooser
 from polyloom.errors import FileError, InputError
@@ -46,20 +49,30 @@ class Router(TextChooser):
         self, names: tuple[str, ...], witnesses: Witnesses, calibration: Calibration, window: int | None = WINDOW
     ) -> None:
         super().__init__(names, window)
-        if len(names) != len(witnesses.association.unseen) or calibration.weights.shape != (len(WITNESSES),):
+        if len(names) != len(witnesses.association.unseen) or calibration.weights.shape != (len(witnesses.names),):
             raise InputError(f"{len(names)} names are not those of the experts that the witnesses know.")
         self.witnesses = witnesses
         self.calibration = calibration
 
     @classmethod
-    def fit(cls, experts: Mapping[str, Any], *, window: int | None = WINDOW) -> Self:
+    def fit(
+        cls,
+        experts: Mapping[str, Any],
+        *,
+        window: int | None = WINDOW,
+        encoder: Encode | None = None,
+        arrow: Leaning | None = None,
+    ) -> Self:
         """A router for these experts: examples by name, or manifests with keywords, or both (`expert`).
 
         It learns from all examples, and calibrates on examples that were kept back: with two or more for each expert.
-        Raises InputError for what is neither, and fewer than two experts; MissingPackage without scikit-learn.
+        `encoder` is a function of n texts that gives float (n, d), `arrow` an `Arrow` of an adapter for each expert;
+        both read the examples once, and every text that is routed.  Raises InputError for what is neither, and fewer
+        than two experts; MissingPackage without scikit-learn.
         """
         known = experts_of(experts)
-        return cls(tuple(known), *fitted(list(known.values()), FORBIDS), window)
+        sources = sources_of(tuple(known), encoder, arrow)
+        return cls(tuple(known), *fitted(list(known.values()), FORBIDS, sources), window)
 
     @property
     def threshold(self) -> float:
@@ -100,32 +113,46 @@ class Router(TextChooser):
         return Explanation("who speaks", text[-SHOWN:], "probability", terms, math.fsum(scores.values()))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the router as one file, without pickle; returns its path."""
-        return write(path, *self.state())
+        """Write the router as one file, without pickle and without encoder and adapters; returns its path."""
+        return write(path, *self._state())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The router that `save` wrote; FileError for what is none, FileNotFoundError if there is nothing."""
+    def load(cls, path: str | os.PathLike[str], *, encoder: Encode | None = None, arrow: Leaning | None = None) -> Self:
+        """The router that `save` wrote, with the encoder and the arrow that it was fitted with.
+
+        Raises FileError if these are others, missing or too many, and for what is no router; FileNotFoundError if there
+        is nothing.
+        """
         manifest, arrays = read(path)
         if manifest.get("kind") != cls.kind:
             raise FileError(f"{path} holds a {manifest.get('kind')!r} and no router; read models by polyloom.load.")
+        sources = sources_of(tuple(manifest.get("names", ())), encoder, arrow)
         try:
-            return cls.from_state(manifest, arrays)
+            return cls.from_state(manifest, arrays, sources)
         except (InputError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise FileError(f"{path} is damaged: what it holds is no router ({error}).") from error
 
     def state(self) -> tuple[Manifest, Arrays]:
-        """Names, witnesses and how they are weighed."""
+        """Names, witnesses and how they are weighed; FileError if that is not all that it needs."""
+        if self.witnesses.beside:
+            kinds = " and ".join(one.source.kind for one in self.witnesses.beside)
+            raise FileError(
+                f"A mix whose router hears {kinds} cannot be saved, for no file holds that: save both apart."
+            )
+        return self._state()
+
+    def _state(self) -> tuple[Manifest, Arrays]:
         manifest, arrays = self.witnesses.state()
         calibration = self.calibration
         told = {"none": calibration.none, "threshold": calibration.threshold, "weights": calibration.weights.tolist()}
         return {"kind": self.kind, "names": list(self.names), "window": self.window, **told, **manifest}, arrays
 
     @classmethod
-    def from_state(cls, manifest: Manifest, arrays: Arrays) -> Self:
-        """As `state` gave it."""
+    def from_state(cls, manifest: Manifest, arrays: Arrays, sources: Sequence[Source] = ()) -> Self:
+        """As it was stored, with the sources that it was fitted with."""
         told = Calibration(np.array(manifest["weights"], np.float64), manifest["none"], manifest["threshold"])
-        return cls(tuple(manifest["names"]), Witnesses.from_state(manifest, arrays), told, manifest["window"])
+        witnesses = Witnesses.from_state(manifest, arrays, sources)
+        return cls(tuple(manifest["names"]), witnesses, told, manifest["window"])
 
     def __repr__(self) -> str:
         return f"<Router of {len(self.names)} experts, threshold {self.threshold:.3f}>"
@@ -147,7 +174,8 @@ class Router(TextChooser):
     def _account(self, text: str, seen: Seen, expert: int, chance: float) -> Explanation:
         """ln p of one expert: what each witness adds, and what all of them have."""
         name, context, terms = self.names[expert], text[-SHOWN:], list[Term]()
-        weighed = zip(WITNESSES, self.calibration.weights.tolist(), self.witnesses.terms(seen, expert), strict=True)
+        told, weights = self.witnesses.terms(seen, expert), self.calibration.weights.tolist()
+        weighed = zip(self.witnesses.names, weights, told, strict=True)
         for number, (witness, weight, told) in enumerate(weighed):
             adds = weight * float(seen.judged[expert, number])
             parts = tuple(Term(what, weight * much) for what, much in told)
