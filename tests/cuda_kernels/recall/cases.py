@@ -1,0 +1,86 @@
+"""The cases of `recall` on a GPU: every way in which rows, windows, tiles and lists can be ragged."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cuda_kernels.case import Budget, Case
+from polyloom_kernels._launch import Machine
+from polyloom_kernels.recall import Store, cuda, fixed, pack, reference, stack
+from polyloom_kernels.recall.store import NARROW
+
+BUDGET = {"recall": Budget(registers=40, shared=4200), "finish": Budget(registers=40)}
+EQUIVALENT: dict[str, str] = {}
+
+
+def store(size: int, window: int, layers: int, longest: int, heaviest: float = 5.0) -> Store:
+    """Rows by chance, many of them empty."""
+    rng = np.random.default_rng(size * window + layers)
+    made: list[Store] = []
+    for _ in range(layers):
+        lengths = rng.integers(0, min(size, longest) + 1, size * window) * rng.integers(0, 2, size * window)
+        targets = np.concatenate([np.empty(0, np.int64), *(rng.choice(size, n, replace=False) for n in lengths)])
+        bias = rng.integers(-700_000, 5, size).astype(np.int32)
+        starts = np.append(0, np.cumsum(lengths))
+        made.append(pack(starts, targets, rng.random(len(targets)) * heaviest + 0.01, bias, window))
+    return stack(made)
+
+
+def case(
+    name: str,
+    rows: Store,
+    k: int,
+    ends: list[tuple[int, int]],
+    weights: list[float],
+    shared: int = 0,
+    large: bool = False,
+) -> Case:
+    """Contexts text[first:last] of a text by chance; `shared` bounds the memory of a block, so that there are tiles."""
+    text = np.random.default_rng(len(name)).integers(0, rows.size, 400)
+    first, last = np.array(ends, np.int64).reshape(-1, 2).T
+
+    def run(machine: Machine) -> tuple[object, ...]:
+        if shared:
+            machine = Small(machine, shared)
+        placed, words = cuda.place(machine, rows), machine.array(text, "int")
+        sides = (machine.array(side, "long long") for side in (first, last))
+        return cuda.run(machine, placed, words, *sides, fixed(weights), k)
+
+    def expected() -> tuple[NDArray[np.int32], ...]:
+        found = [reference.recall(rows, text[a:b], fixed(weights), k) for a, b in ends]
+        tokens, scores = (np.array([each[part] for each in found], np.int32).reshape(-1, k) for part in (0, 1))
+        return tokens, scores, np.zeros(len(ends), np.int32)
+
+    return Case(name, run, expected, large=large)
+
+
+class Small:
+    """A machine whose blocks have less shared memory."""
+
+    def __init__(self, machine: Machine, most_shared: int) -> None:
+        self.machine = machine
+        self.most_shared = most_shared
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.machine, name)
+
+
+ENDS = [(0, 0), (0, 1), (0, 30), (17, 19), (5, 5), (100, 103), (396, 400)]
+PLAIN = store(130, 3, 2, 70)
+WIDE = store(NARROW + 40, 1, 1, 3)
+
+CASES = (
+    case("ragged", PLAIN, 7, ENDS, [1, -0.3]),
+    case("one context, one token, one best", store(1, 1, 1, 1), 1, [(3, 4)], [1]),
+    case("no contexts", PLAIN, 3, [], [1, 1]),
+    case("no rows", store(40, 2, 1, 0), 40, ENDS, [1]),
+    case("as many best as tokens", store(70, 2, 3, 40), 70, ENDS, [1, 0, 2.5]),
+    case("more rows than are fetched at a time", store(33, 130, 3, 2), 4, [(0, 200), (90, 180)], [1, 1, -1]),
+    case("longest rows", store(300, 2, 1, 255), 9, ENDS, [0.7]),
+    case("tiles", PLAIN, 5, ENDS, [1, 0.5], shared=cuda.STATIC + 2 * 5 * 8 + 4 * 37),
+    case("tiles of one token", store(9, 2, 1, 9), 9, ENDS, [1], shared=cuda.STATIC + 2 * 9 * 8 + 4),
+    case("ties", store(90, 1, 2, 60, heaviest=0.0), 12, ENDS, [1, -1]),
+    case("heavy", store(40, 4, 2, 30, heaviest=120.0), 5, ENDS, [10, -12]),
+    case("four bytes a target", WIDE, 3, ENDS[:3], [1], large=True),
+    case("k at its most", store(1500, 2, 1, 200), 256, ENDS, [1], large=True),
+    case("the largest block", store(40_000, 1, 1, 2), 10, ENDS[1:3], [1], large=True),
+)
