@@ -98,7 +98,7 @@ class Shim:
     def launch(
         self, kernel: Kernel, grid: Sequence[int], block: Sequence[int], *arguments: Any, shared: int = 0
     ) -> None:
-        """Run it.  Raises KernelError for what a kernel must not do, RuntimeError for g++ missing or turning it away."""
+        """Run it.  Raises KernelError for what a kernel must not do, RuntimeError if g++ is missing or refuses."""
         blocks, threads = three(kernel, grid, block)
         count(kernel, arguments)
         typed = [self._argument(kernel, at, given) for at, given in enumerate(arguments)]
