@@ -216,7 +216,7 @@ def test_what_fails_on_the_way_leaves_nothing(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    target = {"extract": "package.Package.extract", "put": "registry.put", "believe": "registry.Registry.believe"}
+    target = {"extract": "package.Package.extract", "put": "registry.put", "believe": "registry.Registry._write_trust"}
     with monkeypatch.context() as broken:
         broken.setattr(f"polyloom.experts.{target[step]}" if step in target else "pathlib.Path.rename", fail)
         with pytest.raises(type(error)):
@@ -261,6 +261,41 @@ def test_two_processes_at_once(registry: Registry, tmp_path: Path) -> None:
     assert len(registry.list()) == len(list((registry.folder / "experts").iterdir())) == 12
     assert {registry.verify(one.name).state for one in registry.list()} == {"trusted"}
     assert len(registry.search("knows")) == 12
+
+
+TRUSTING = """
+import sys
+from polyloom.experts.keys import PublicKey
+from polyloom.experts.registry import Registry
+for number in range(int(sys.argv[2]), 40, 2):
+    Registry(sys.argv[1]).trust(f"publisher {number % 4}", PublicKey(bytes([number]) * 32))
+    Registry(sys.argv[1]).revoke(f"publisher {number % 4}", PublicKey(bytes([number]) * 32))
+"""
+
+
+def test_two_processes_that_trust_at_once_lose_no_key(tmp_path: Path) -> None:
+    folder = tmp_path / "registry"
+    running = [subprocess.Popen([sys.executable, "-c", TRUSTING, folder, str(first)]) for first in (0, 1)]
+    assert [process.wait(60) for process in running] == [0, 0]
+    keys = Registry(folder).trusted.publishers
+    assert {name: {one.key.raw[0] for one in found} for name, found in keys.items()} == {
+        f"publisher {rest}": set(range(rest, 40, 4)) for rest in range(4)
+    }
+    assert all(one.revoked for found in keys.values() for one in found)
+
+
+def test_whom_to_believe_changes_whole_or_not_at_all(registry: Registry) -> None:
+    assert registry.trust("them", OTHER.public) == registry.trusted
+    before = tree(registry.folder)
+    for wrong in (
+        lambda: registry.trust("me", OTHER.public),
+        lambda: registry.trust(" ", OTHER.public),
+        lambda: registry.revoke("nobody"),
+    ):
+        with pytest.raises(InputError):
+            wrong()
+    assert tree(registry.folder) == before
+    assert registry.revoke("them").keys("them")[0].revoked
 
 
 @pytest.fixture

@@ -66,8 +66,7 @@ def trust(
         if key is None and not revoke:
             raise typer.BadParameter(f"which key of {publisher}? Give it, or --revoke all.", param_hint="KEY")
         public = PublicKey.parse(key) if key is not None else None
-        store = store.revoke(publisher, public) if revoke or public is None else store.with_key(publisher, public)
-        registry.believe(store)
+        store = registry.revoke(publisher, public) if revoke or public is None else registry.trust(publisher, public)
     elif revoke:
         raise typer.BadParameter("whose key?", param_hint="PUBLISHER")
     rows = [{"publisher": name, **one.json()} for name, keys in store.publishers.items() for one in keys]

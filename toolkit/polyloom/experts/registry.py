@@ -2,18 +2,15 @@
 
     folder/registry.db           what is installed (`store`)
     folder/trust.json            whom to believe (`trust`)
-    folder/experts/NAME-VERSION-DIGEST/    the files of each
+    folder/experts/              the files of each (`shelf`)
 
-Everything is decided before the first byte is written.  Then, under the lock of the database, files go to a folder that
-nobody looks at, are flushed, and take their name; the row that makes them count comes last.  So whatever stops an
-installation, what was there stays as it was, and folders without a row are swept away by the next writer.
+Everything is decided (`plan`, `admission`) before the first byte is written.  Then, under the lock of the database,
+files take their place on the shelf, and the row that makes them count comes last.  So whatever stops an installation,
+what was there stays as it was.  Whom to believe changes under the same lock: no process undoes what another one said.
 """
 
 import os
-import shutil
-import sqlite3
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +20,12 @@ from polyloom.errors import FileError, InputError
 from polyloom.experts.admission import Trust, admitted, check_trust
 from polyloom.experts.catalogue import Listing, read_catalogue, read_source
 from polyloom.experts.fetch import is_address
+from polyloom.experts.keys import PublicKey
 from polyloom.experts.manifest import Manifest
 from polyloom.experts.package import Package
-from polyloom.experts.resolve import Conflict, Offer, load_order, resolve
+from polyloom.experts.plan import fresh, needed, offered, stand_together
+from polyloom.experts.resolve import Conflict, load_order
+from polyloom.experts.shelf import Shelf
 from polyloom.experts.signing import Verdict, judge
 from polyloom.experts.store import Record, Store, drop, put
 from polyloom.experts.trust import TrustStore
@@ -54,7 +54,6 @@ class Installed:
 
 Several: TypeAlias = list[Installed]
 Packages: TypeAlias = list[Package]
-Paths: TypeAlias = list[Path]
 
 
 class Registry:
@@ -62,17 +61,24 @@ class Registry:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        self._store = Store(self.folder / "registry.db")
+        self._store, self._shelf = Store(self.folder / "registry.db"), Shelf(self.folder / "experts")
 
     @property
     def trusted(self) -> TrustStore:
         """Whom this registry believes."""
         return TrustStore.read(self.folder / "trust.json")
 
+    def trust(self, publisher: str, key: PublicKey) -> TrustStore:
+        """Believe one more key, and return whom to believe from now on; raises as `TrustStore.with_key` does."""
+        return self._rethink(lambda store: store.with_key(publisher, key))
+
+    def revoke(self, publisher: str, key: PublicKey | None = None) -> TrustStore:
+        """Believe a key, or all of a publisher, no more; raises as `TrustStore.revoke` does."""
+        return self._rethink(lambda store: store.revoke(publisher, key))
+
     def believe(self, store: TrustStore) -> None:
-        """Write whom to believe from now on."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        store.save(self.folder / "trust.json")
+        """Believe these and nobody else from now on."""
+        self._rethink(lambda _: store)
 
     def list(self) -> Several:
         """What is installed, in the order of names."""
@@ -81,7 +87,7 @@ class Registry:
     def in_order(self) -> Several:
         """What is installed, in the order in which it is to be loaded."""
         found = self._store.records()
-        return [self._installed(found[offer.name]) for offer in load_order(map(_offer, found.values()))]
+        return [self._installed(found[offer.name]) for offer in load_order(map(offered, found.values()))]
 
     def search(self, text: str) -> Several:
         """What is installed and has every word of a text, or one that begins like it; the best hit first."""
@@ -140,10 +146,10 @@ class Registry:
             packages.sort(key=lambda package: package.manifest.name != wanted.name)
         else:
             package = read_source(source, sha256)
-            offer = Offer.of(package.manifest)
-            exact = Requirement(offer.name, (("==", offer.version),))
+            name, version = package.manifest.name, package.manifest.version
+            exact = Requirement(name, (("==", version),))
             packages, sources = self._from_catalogue([exact], listed, [package])
-            sources[offer.name] = os.fspath(source)
+            sources[name] = os.fspath(source)
         return self._commit(packages, trust, sources)
 
     def update(self, name: str | None = None, *, catalogue: str | os.PathLike[str], trust: Trust = "known") -> Several:
@@ -160,30 +166,18 @@ class Registry:
         """Remove an expert.  Conflict if another one requires it."""
         self._record(name)
         with self._store.writing() as database:
-            left = [_offer(one) for one in self._store.records(database).values() if one.name != name]
+            left = [offered(one) for one in self._store.records(database).values() if one.name != name]
             if users := [str(one) for one in left if any(rule.name == name for rule in one.requires)]:
                 raise Conflict([f"{user} requires {name}" for user in users])
             drop(database, name)
-        with self._store.writing() as database:
-            self._sweep(database)
+        self._sweep()
 
     def _from_catalogue(
         self, wanted: Sequence[Requirement], listed: Sequence[Listing], given: Packages, newest: Sequence[str] = ()
     ) -> tuple[Packages, dict[str, str]]:
         """The packages to install so that what is wanted and what is there stand together; and where they are from."""
-        there = {one.name: _offer(one) for one in self._store.records().values()}
-        named = {rule.name for rule in wanted}
-        asked = [*wanted, *(Requirement(name) for name in there if name not in named)]
-        mine = [Offer.of(package.manifest) for package in given]
-        taken = {offer.name for offer in mine}
-        others = [one for one in listed if one.offer.name not in taken and _not_older(one.offer, there)]
-        offers = {(one.name, one.version): one for one in [*(one.offer for one in others), *there.values(), *mine]}
-        preferred = {name: one.version for name, one in there.items() if name not in newest}
-        chosen = resolve(asked, offers.values(), preferred)
-        fresh = [
-            one for one in others if chosen.get(one.offer.name) == one.offer and there.get(one.offer.name) != one.offer
-        ]
-        return [*given, *(one.read() for one in fresh)], {one.offer.name: one.place for one in fresh}
+        found = needed(self._store.records(), wanted, listed, given, newest)
+        return [*given, *(one.read() for one in found)], {one.offer.name: one.place for one in found}
 
     def _commit(self, packages: Packages, trust: Trust, sources: dict[str, str]) -> Several:
         """Judge packages, see that all stand together, and write them, all or none."""
@@ -191,47 +185,38 @@ class Registry:
             return []
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._store.writing() as database:
-            self._sweep(database)
             there = self._store.records(database)
-            fresh = [package for package in packages if _is_new(package, there)]
-            believed, states = admitted(fresh, self.trusted, trust)
-            _stand_together(fresh, there)
-            written: list[Path] = []
-            try:
-                records = [self._write(one, state, sources, written) for one, state in zip(fresh, states, strict=True)]
+            self._shelf.sweep({record.folder for record in there.values()})
+            new = fresh(packages, there)
+            believed, states = admitted(new, self.trusted, trust)
+            stand_together(new, there)
+            with self._shelf.adding() as add:
+                records = [
+                    _recorded(one, add(one), state, sources.get(one.manifest.name, ""))
+                    for one, state in zip(new, states, strict=True)
+                ]
                 for record in records:
                     put(database, record)
                 if believed != self.trusted:
-                    self.believe(believed)
-            except BaseException:
-                for folder in written:
-                    shutil.rmtree(folder, ignore_errors=True)
-                raise
-        with self._store.writing() as database:
-            self._sweep(database)
+                    self._write_trust(believed)
+        self._sweep()
         return [self._installed(record) for record in records]
 
-    def _write(self, package: Package, state: str, sources: dict[str, str], written: Paths) -> Record:
-        manifest, digest = package.manifest, package.digest
-        place = self._experts / f"{manifest.name}-{manifest.version}-{digest[:16]}"
-        self._experts.mkdir(exist_ok=True)
-        staged = Path(tempfile.mkdtemp(prefix=".new-", dir=self._experts))
-        written.append(staged)
-        package.extract(staged)
-        staged.chmod(0o755)
-        staged.rename(place)
-        written[-1] = place
-        _flush(self._experts)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        told = (state, sources.get(manifest.name, ""), now)
-        return Record(manifest.name, place.name, digest, package.digests, manifest, *told)
+    def _sweep(self) -> None:
+        """Remove the files of what is no longer there."""
+        with self._store.writing() as database:
+            self._shelf.sweep({record.folder for record in self._store.records(database).values()})
 
-    def _sweep(self, database: sqlite3.Connection) -> None:
-        """Remove folders that no row speaks of: what an installation that was stopped left, and what is replaced."""
-        kept = {record.folder for record in self._store.records(database).values()}
-        for place in self._experts.iterdir() if self._experts.is_dir() else ():
-            if place.name not in kept:
-                shutil.rmtree(place, ignore_errors=True)
+    def _rethink(self, change: Callable[[TrustStore], TrustStore]) -> TrustStore:
+        """Change whom to believe, while nobody else does."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._store.writing():
+            store = change(self.trusted)
+            self._write_trust(store)
+        return store
+
+    def _write_trust(self, store: TrustStore) -> None:
+        store.save(self.folder / "trust.json")
 
     def _record(self, name: str) -> Record:
         found = self._store.records()
@@ -240,12 +225,8 @@ class Registry:
         return found[name]
 
     def _installed(self, record: Record) -> Installed:
-        facts = (self._experts / record.folder, record.digest, record.manifest, record.state)
+        facts = (self._shelf.folder / record.folder, record.digest, record.manifest, record.state)
         return Installed(record.name, record.manifest.version, *facts, record.source, record.installed)
-
-    @property
-    def _experts(self) -> Path:
-        return self.folder / "experts"
 
     def __repr__(self) -> str:
         return f"Registry({str(self.folder)!r}, {len(self._store.records())} experts)"
@@ -257,43 +238,9 @@ def _is_requirement(source: str | os.PathLike[str]) -> bool:
     return plain and NAME.fullmatch(text.partition("@")[0].strip()) is not None
 
 
-def _offer(record: Record) -> Offer:
-    return Offer.of(record.manifest)
-
-
-def _not_older(offer: Offer, there: dict[str, Offer]) -> bool:
-    return offer.name not in there or offer.version > there[offer.name].version
-
-
-def _is_new(package: Package, there: dict[str, Record]) -> bool:
-    """Whether a package is not installed yet.  InputError if it is older than what is, or another of its version."""
-    record = there.get(package.manifest.name)
-    if record is None or package.manifest.version > record.manifest.version:
-        return True
-    if record.digest == package.digest:
-        return False
-    what = "another package of this version" if package.manifest.version == record.manifest.version else "newer"
-    raise InputError(
-        f"{record.name} {package.manifest.version} was not installed: {record.manifest.version} is there, {what}. "
-        f"Uninstall it first, if that is what you want."
-    )
-
-
-def _stand_together(packages: Iterable[Package], there: dict[str, Record]) -> None:
-    """Conflict if packages cannot stand beside one another and what is installed."""
-    offers = {name: _offer(record) for name, record in there.items()}
-    offers |= {package.manifest.name: Offer.of(package.manifest) for package in packages}
-    load_order(resolve(map(Requirement, offers), offers.values()).values())
-
-
-def _flush(folder: Path) -> None:
-    """Have the disk keep the names in a folder, on systems where that has to be asked for."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _recorded(package: Package, folder: str, state: str, source: str) -> Record:
+    manifest, now = package.manifest, datetime.now(UTC).isoformat(timespec="seconds")
+    return Record(manifest.name, folder, package.digest, package.digests, manifest, state, source, now)
 
 
 def _changed(before: dict[str, str], now: dict[str, str]) -> list[str]:
