@@ -1,7 +1,9 @@
 """Live views of polyloom objects for Jupyter, for one HTML file, for the web."""
 
+from polyloom_widgets.attention.attention import AttentionView
+from polyloom_widgets.attention.bertviz import head_view, model_view
 from polyloom_widgets.mixer.mixer import Mixer
 from polyloom_widgets.training.training import TrainingView
 from polyloom_widgets.words import spoken
 
-__all__ = ["Mixer", "TrainingView", "spoken"]
+__all__ = ["AttentionView", "Mixer", "TrainingView", "head_view", "model_view", "spoken"]

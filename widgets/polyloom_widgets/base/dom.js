@@ -132,6 +132,13 @@ export function figure(value, like = value) {
   return Number.isFinite(value) ? value.toFixed(like < 9.995 ? 2 : like < 999.95 ? 1 : 0) : "∞";
 }
 
+const ENDS = [0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1];
+
+/** Where a scale of probabilities ends: at a round figure that holds `most`. @param {number} most */
+export function roundEnd(most) {
+  return ENDS.find((one) => one >= most) ?? 1;
+}
+
 /** A signed percentage with a real minus: −6.1 %. @param {number} value */
 export function signed(value) {
   const text = Math.abs(value).toFixed(1);

@@ -151,9 +151,8 @@ class Widget(anywidget.AnyWidget):
 _LAID_OUT = frozenset(ipywidgets.DOMWidget.class_trait_names(sync=True))  # what every widget's host may set
 
 
-def _reply(widget: Widget, content: object, buffers: object) -> None:
-    """Answer one message from the page."""
-    del buffers
+def _reply(widget: Widget, content: object, _: object) -> None:
+    """Answer one message from the page; `buffers` of an answer travel as bytes beside it."""
     question = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
     op, id = question.get("op"), question.get("id")
     answer = getattr(widget, f"_answer_{op}", None) if isinstance(op, str) else None
@@ -164,4 +163,5 @@ def _reply(widget: Widget, content: object, buffers: object) -> None:
         found = answer(question)
     except PolyloomError as error:
         found = {"error": str(error)}
-    widget.send({"op": op, "id": id, **found})
+    buffers = found.pop("buffers", None)
+    widget.send({"op": op, "id": id, **found}, buffers)

@@ -6,7 +6,7 @@
  * is p on a scale that ends at a round figure and, under a moving hand, only grows; the hollow share at another
  * temperature may run off it, and then stays open at its end. A click asks for a word's receipt.
  */
-import { attribute, make, probability, shownToken, spokenToken, style, write } from "../base/dom.js";
+import { attribute, make, probability, roundEnd, shownToken, spokenToken, style, write } from "../base/dom.js";
 import { layerClasses } from "./palette.js";
 import { ROWS } from "./picture.js";
 
@@ -14,7 +14,6 @@ import { ROWS } from "./picture.js";
 /** @typedef {import("./picture.js").Row} Row */
 
 const THIN = 0.006; // of the scale: what is shorter would be an edge without a fill
-const ENDS = [0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1];
 
 /** @param {import("./desk.js").Desk} desk @param {import("../base/dom.js").Lifetime} life @param {(row: Row, byKey: boolean) => void} open */
 export function bars(desk, life, open) {
@@ -33,14 +32,14 @@ export function bars(desk, life, open) {
     list, note);
   legend.append(make("i", { class: "pl-tick-sample" }), "pinned mix");
   heat.append(make("i", { class: "pl-hollow-sample" }), make("span"));
-  let end = ENDS[0];
+  let end = roundEnd(0);
 
   const draw = (/** @type {Picture} */ { bars: picture, silent, temperature }) => {
     const shown = silent ? null : picture;
     drawn = Array.from({ length: ROWS }, (_, i) => shown?.rows[i] ?? null);
     drawn.push(shown?.eleventh ?? null);
     const most = Math.max(0, ...drawn.map((row) => (row ? Math.max(row.p || 0, row.pinned || 0) : 0)));
-    const fitting = ENDS.find((one) => one >= most) ?? 1;
+    const fitting = roundEnd(most);
     end = desk.dragging ? Math.max(end, fitting) : fitting;
     rows.forEach((row, i) => row.draw(drawn[i], end));
     write(/** @type {Element} */ (heat.lastChild), `at temperature ${temperature}`);

@@ -4,8 +4,8 @@
  *
  * `committed` is the model's steps[cursor]. `step` is what is drawn now: the draft under a finger, or `shown`: the committed
  * one, or a step that is gliding there (300 ms) because Python or a preset sent it. A commit cuts the redo branch and appends one step.
- * Questions to Python carry a number for each kind; an answer that is not the latest one of its kind is dropped.
  */
+import { Questions } from "../base/ask.js";
 import { effective, sameNumbers, sharesOf } from "./mixing.js";
 
 /** @typedef {import("./mixing.js").Step} Step */
@@ -36,12 +36,9 @@ export class Desk {
     this.seen = this.committed.weights;
     /** @type {Step} */
     this.shown = this.committed;
-    /** @type {Map<string, {id: number, handler: (answer: any) => void}>} */
-    this.asked = new Map();
-    this.questions = Math.floor(Math.random() * 2 ** 40); // two views of one model ask with different numbers
+    this.questions = new Questions(model, life, redraw, (error) => { this.failure = error; });
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.patience = life.timer(PATIENCE, () => { this.frozen = !this.exact && !this.busy; redraw(); });
-    life.follow(model, "msg:custom", (answer) => this.answered(answer));
   }
 
   /** @returns {Layer[]} */
@@ -160,21 +157,9 @@ export class Desk {
     this.redraw();
   }
 
-  /** Ask Python; only the answer to the last question of this kind is handed on. @param {string} op @param {Record<string, unknown>} content @param {(answer: any) => void} handler */
+  /** Ask Python. @param {string} op @param {Record<string, unknown>} content @param {(answer: any) => void} handler */
   ask(op, content, handler) {
-    const id = ++this.questions;
-    this.asked.set(op, { id, handler });
-    this.model.send({ op, id, ...content });
-  }
-
-  /** @param {any} answer */
-  answered(answer) {
-    if (answer?.op === "set") { this.failure = answer.error; this.redraw(); }
-    const waiting = this.asked.get(answer?.op);
-    if (!waiting || waiting.id !== answer.id) return;
-    this.asked.delete(answer.op);
-    waiting.handler(answer);
-    this.redraw();
+    this.questions.ask(op, content, handler);
   }
 
   /** Shares of the pinned mix. @returns {number[]} */

@@ -1,0 +1,106 @@
+// @ts-check
+/**
+ * Attention, seen: all heads at a glance, one of them as a matrix or as lines, the text it reads, and what follows.
+ *
+ * `render` puts the parts together, draws them once a frame at most from one look, and returns the clean-up. Each part
+ * is a function that makes its elements and returns `{element, draw}`. A token under the hand is the query in all of them.
+ */
+import { Questions } from "../base/ask.js";
+import { attribute, button, keepClicks, keepKeys, Lifetime, make, write } from "../base/dom.js";
+import { arcs } from "./arcs.js";
+import { Heads, keyName } from "./heads.js";
+import { Eye } from "./look.js";
+import { matrix } from "./matrix.js";
+import { next } from "./next.js";
+import { overview } from "./overview.js";
+import { panels } from "./panels.js";
+import { tokens } from "./tokens.js";
+
+const TRAITS = ["text", "readings", "figures", "thumbs", "stored", "stored_p", "reading", "chosen", "look", "measure", "token", "ablated", "compare", "effect", "error"];
+const ANEW = ["readings", "thumbs"]; // after which pictures that were asked for are of another text
+
+/** @param {{model: any, el: HTMLElement}} view @returns {() => void} */
+function render({ model, el }) {
+  const life = new Lifetime();
+  const root = make("div", { class: "polyloom pl-attention", role: "group", "aria-label": "Attention" });
+  keepKeys(life, root);
+  keepClicks(life, root);
+  const redraw = life.frame(() => draw());
+  let refused = "";
+  const questions = new Questions(model, life, redraw, (error) => { refused = error; });
+  const heads = new Heads(model, questions);
+  const eye = new Eye(heads);
+  const pin = (/** @type {number} */ query) => { heads.set({ token: query }); redraw(); };
+  const bar = toolbar(heads, life, redraw);
+  const overviewPart = overview(heads, life, redraw);
+  const matrixPart = matrix(eye, life, redraw, pin);
+  const arcsPart = arcs(eye, life, redraw, pin);
+  const tokensPart = tokens(heads, eye, life, redraw, pin);
+  const nextPart = next(heads, life, redraw);
+  const panelsPart = panels(heads, life, redraw);
+  const banner = make("div", { class: "pl-banner", role: "alert", hidden: true });
+  const title = make("p", { class: "pl-title pl-shown-name" });
+  const picture = make("section", { class: "pl-shown", "aria-label": "Chosen head" }, title, matrixPart.element, arcsPart.element);
+  const waiting = make("p", { class: "pl-muted pl-waiting", hidden: true }, "asking for this head …");
+  root.append(bar.element, banner, tokensPart.element, make("div", { class: "pl-desk" }, overviewPart.element, picture), waiting, nextPart.element, panelsPart.element);
+
+  const draw = () => {
+    if (!heads.reading) return;
+    bar.draw();
+    overviewPart.draw();
+    nextPart.draw();
+    const look = eye.look();
+    const trouble = String(model.get("error") ?? "") || refused || heads.failure;
+    write(banner, trouble ? `⚠ ${trouble}` : "");
+    attribute(banner, "hidden", !trouble);
+    attribute(waiting, "hidden", look !== null || trouble !== "");
+    write(title, `${keyName(heads.chosen, heads.silenced)}${heads.comparing ? `: ${heads.reading.name} less ${heads.readings[1 - heads.at].name}` : ""}`);
+    attribute(picture, "data-stale", look === null);
+    if (!look) return;
+    const lines = model.get("look") === "arcs";
+    attribute(matrixPart.element, "hidden", lines);
+    attribute(arcsPart.element, "hidden", !lines);
+    for (const part of [tokensPart, panelsPart, lines ? arcsPart : matrixPart]) part.draw(look);
+  };
+  for (const trait of TRAITS) life.follow(model, `change:${trait}`, () => { if (ANEW.includes(trait)) heads.forget(); refused = ""; redraw(); });
+  el.append(root);
+  draw();
+  return () => { life.end(); root.remove(); };
+}
+
+/** What is shown and how, and the text where there is a model to read another. @param {Heads} heads @param {Lifetime} life @param {() => void} redraw */
+function toolbar(heads, life, redraw) {
+  const { model } = heads;
+  const reading = /** @type {HTMLSelectElement} */ (make("select", { class: "pl-select", "aria-label": "Reading" }));
+  const looks = ["matrix", "arcs"].map((name) => button(name === "matrix" ? "Matrix" : "Lines", { class: "pl-button pl-small", "data-look": name }));
+  const means = [button("Mean", { class: "pl-button pl-small", "data-key": '["all"]', title: "the mean of all heads" }), button("Roll-out", { class: "pl-button pl-small", "data-key": '["rollout"]', title: "what flows through all layers (Abnar and Zuidema 2020)" })];
+  const compare = button("Difference", { class: "pl-button pl-small", title: "this reading less the other" });
+  const text = /** @type {HTMLInputElement} */ (make("input", { type: "text", class: "pl-text-field", "aria-label": "Text: Enter reads it", spellcheck: "false", autocomplete: "off" }));
+  const element = make("div", { class: "pl-toolbar" }, reading, text, make("span", { class: "pl-space" }), ...means, ...looks, compare);
+  for (const one of looks) life.listen(one, "click", () => { heads.set({ look: one.getAttribute("data-look") }); redraw(); });
+  for (const one of means) life.listen(one, "click", () => { heads.set({ chosen: JSON.parse(one.getAttribute("data-key") ?? "") }); redraw(); });
+  life.listen(compare, "click", () => { heads.set({ compare: !heads.comparing }); redraw(); });
+  life.listen(reading, "change", () => { heads.set({ reading: Number(reading.value), token: -1 }); redraw(); });
+  life.listen(text, "change", () => { if (text.value !== model.get("text")) heads.set({ text: text.value }); redraw(); });
+  life.listen(text, "keydown", (/** @type {KeyboardEvent} */ event) => { if (event.key === "Escape") { text.value = model.get("text") ?? ""; event.stopPropagation(); } });
+  let named = "";
+  let written = "";
+
+  const draw = () => {
+    const names = JSON.stringify(heads.readings.map((one) => one.name));
+    if (names !== named) { named = names; reading.replaceChildren(...heads.readings.map((one, n) => make("option", { value: n }, one.name))); }
+    if (reading.value !== String(heads.at)) reading.value = String(heads.at);
+    reading.hidden = heads.readings.length < 2;
+    text.hidden = !model.get("asks") || heads.readings.length > 1;
+    if (written !== model.get("text")) { written = model.get("text") ?? ""; text.value = written; }
+    for (const one of looks) attribute(one, "aria-pressed", String(one.getAttribute("data-look") === (model.get("look") ?? "matrix")));
+    for (const one of means) attribute(one, "aria-pressed", String(one.getAttribute("data-key") === JSON.stringify(heads.chosen)));
+    means[1].hidden = !heads.reading.itself;
+    const [a, b] = heads.readings;
+    compare.hidden = !b || heads.readings.length > 2 || a.queries.length !== b.queries.length || a.keys.length !== b.keys.length || a.layers.length !== b.layers.length || a.heads !== b.heads;
+    attribute(compare, "aria-pressed", String(heads.comparing));
+  };
+  return { element, draw };
+}
+
+export default { render };

@@ -1,0 +1,102 @@
+// @ts-check
+/**
+ * One head as a matrix: a row for each query, a column for each key, a pixel of the canvas for each cell.
+ *
+ * The canvas is drawn when the picture changes; its size on the page is CSS, and what a hand or a key points at is marked
+ * by two bars above it. Where cells are large enough the tokens stand beside them; else the reading below names them.
+ */
+import { attribute, make, shownToken, style } from "../base/dom.js";
+import { pixels } from "./look.js";
+
+/** @typedef {import("./look.js").Look} Look */
+
+const CELL = 26; // pixels of a cell, at most
+const NAMED = 11; // pixels from which tokens stand beside their rows and columns
+const LEAST = 2;
+const EDGE = 84; // pixels kept for the names of the rows
+
+/** @param {import("./look.js").Eye} eye @param {import("../base/dom.js").Lifetime} life @param {() => void} redraw @param {(query: number) => void} pin */
+export function matrix(eye, life, redraw, pin) {
+  const canvas = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "pl-cells", "aria-hidden": "true" }));
+  const across = make("i", { class: "pl-across", hidden: true });
+  const down = make("i", { class: "pl-down", hidden: true });
+  const field = make("div", { class: "pl-matrix-field", tabindex: 0, role: "application", "aria-roledescription": "attention matrix", "aria-label": "Arrows move over queries and keys, Enter pins a query" }, canvas, across, down);
+  const rowNames = make("div", { class: "pl-row-names", "aria-hidden": "true" });
+  const columnNames = make("div", { class: "pl-column-names", "aria-hidden": "true" });
+  const inner = make("div", { class: "pl-matrix-inner" }, make("span"), columnNames, rowNames, field);
+  const element = make("div", { class: "pl-matrix", tabindex: -1 }, inner);
+  const context = canvas.getContext("2d");
+  /** @type {Look | null} */
+  let shown = null;
+  let drawn = "";
+  /** @type {Uint8Array | null} */
+  let drawnCells = null;
+  let width = 0;
+  let cell = CELL;
+
+  life.width(element, (now) => { width = now; drawn = ""; redraw(); });
+  const place = (/** @type {PointerEvent | MouseEvent} */ event) => {
+    const box = canvas.getBoundingClientRect();
+    return [Math.floor((event.clientY - box.top) / cell), Math.floor((event.clientX - box.left) / cell)];
+  };
+  const inside = (/** @type {number} */ query, /** @type {number} */ key) => shown !== null && query >= 0 && key >= 0 && query < shown.rows && key < shown.columns;
+  life.listen(field, "pointermove", (/** @type {PointerEvent} */ event) => {
+    const [query, key] = place(event);
+    if (inside(query, key) && eye.point(query, key)) redraw();
+  });
+  life.listen(field, "pointerleave", () => { if (eye.point(-1)) redraw(); });
+  life.listen(field, "click", (/** @type {MouseEvent} */ event) => { const [query, key] = place(event); if (inside(query, key)) pin(query); });
+  life.listen(field, "blur", () => { if (eye.point(-1)) redraw(); });
+  life.listen(field, "keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (!shown || event.ctrlKey || event.metaKey || event.altKey) return;
+    const [query, key] = [shown.token < 0 ? shown.rows - 1 : shown.token, shown.key < 0 ? shown.columns - 1 : shown.key];
+    const to = { ArrowUp: [query - 1, key], ArrowDown: [query + 1, key], ArrowLeft: [query, key - 1], ArrowRight: [query, key + 1], Home: [query, 0], End: [query, shown.columns - 1], PageUp: [0, key], PageDown: [shown.rows - 1, key] }[event.key];
+    if (to && inside(to[0], to[1])) eye.point(to[0], to[1]);
+    else if (event.key === "Enter" || event.key === " ") pin(query);
+    else if (event.key === "Escape") { eye.point(-1); pin(-1); }
+    else if (!to) return;
+    event.preventDefault();
+    redraw();
+  });
+
+  const draw = (/** @type {Look} */ look) => {
+    shown = look;
+    if (!width) return;
+    const now = `${look.of} ${look.rows} ${look.columns} ${width}`;
+    if (now !== drawn || look.cells !== drawnCells) {
+      drawn = now;
+      drawnCells = look.cells;
+      lay(look);
+    }
+    mark(look);
+  };
+  /** Size, cells and names. @param {Look} look */
+  const lay = (look) => {
+    const room = width - EDGE - 2;
+    cell = Math.max(LEAST, Math.min(CELL, Math.floor(room / look.columns)));
+    if (cell < NAMED) cell = Math.max(LEAST, Math.min(CELL, Math.floor((width - 2) / look.columns)));
+    const named = cell >= NAMED;
+    canvas.width = look.columns;
+    canvas.height = look.rows;
+    context?.putImageData(pixels(look), 0, 0);
+    style(inner, "--pl-cell", `${cell}px`);
+    style(canvas, "width", `${cell * look.columns}px`);
+    style(canvas, "height", `${cell * look.rows}px`);
+    attribute(inner, "data-named", named);
+    attribute(columnNames, "data-short", look.keys.every((piece) => piece.length <= 2)); // short ones need not lie
+    rowNames.replaceChildren(...(named ? look.queries.map((piece) => make("span", {}, shownToken(piece))) : []));
+    columnNames.replaceChildren(...(named ? look.keys.map((piece) => make("span", {}, shownToken(piece))) : []));
+  };
+  /** @param {Look} look */
+  const mark = (look) => {
+    across.hidden = look.token < 0;
+    down.hidden = look.key < 0;
+    style(across, "top", `${cell * look.token}px`);
+    style(down, "left", `${cell * look.key}px`);
+    for (const [names, at] of /** @type {[HTMLElement, number][]} */ ([[rowNames, look.token], [columnNames, look.key]])) {
+      names.querySelector("[data-on]")?.removeAttribute("data-on");
+      if (at >= 0) names.children[at]?.setAttribute("data-on", "");
+    }
+  };
+  return { element, draw };
+}
