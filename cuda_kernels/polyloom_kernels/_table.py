@@ -11,4 +11,5 @@ OPERATIONS = {
     "history": (),
     "mixture": ("cpu",),
     "recall": ("cpu", "cuda"),
+    "sample": ("cpu",),
 }

@@ -9,10 +9,10 @@
 in this order, each on what the one before left, normalised anew at the end.  All of this belongs here and never to a
 model: perplexity and receipts are those of the model's own distribution.
 
-Nothing sorts a whole vocabulary: what is cut off is found by a threshold, and only what may stay is put in order.
+What is left is found by `polyloom_kernels.sample`, which sorts no vocabulary once it is compiled; what has less than
+2^-64 of the largest probability, it does not tell apart.
 """
 
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,8 @@ import numpy as np
 from polyloom.documents import Ids
 from polyloom.errors import InputError
 from polyloom.generate.law import Law
-from polyloom.model import Floats, best
+from polyloom.model import Floats
+from polyloom_kernels.sample import kept
 
 RANGES: dict[str, tuple[type, float, float]] = {  # name: kind, smallest and largest
     "temperature": (Real, 0, sys.float_info.max),
@@ -35,9 +36,6 @@ RANGES: dict[str, tuple[type, float, float]] = {  # name: kind, smallest and lar
     "min_p": (Real, 0, 1),
     "repetition_penalty": (Real, 1, sys.float_info.max),
 }
-COARSE, NOTHING = 49, 63  # low bits of a float that are dropped: to count in eighths of a factor of 2, or all in one
-FEW = 1000  # numbers that are as soon put in order as counted
-ROUNDING = 1e-9  # more than what sums of probabilities in another order differ by
 
 
 @dataclass(frozen=True)
@@ -96,50 +94,17 @@ class Sampling:
             log_probs[said] = given[said] * self.repetition_penalty
         if self.temperature == 0:
             return Law.certain(int(log_probs.argmax()))
+        left = self._left(log_probs)
         with np.errstate(over="ignore"):  # next to no temperature: −∞ for all but the likeliest
-            scaled = log_probs - log_probs.max()
+            scaled = log_probs[left] - log_probs.max()
             scaled /= self.temperature
-        possible = self._possible(scaled)
-        chances = np.exp(scaled, out=scaled) if possible is None else np.exp(scaled[possible])
-        left = self._left(chances)
-        left, chances = (np.arange(len(chances)), chances) if left is None else (left, chances[left])
+        chances = np.exp(scaled, out=scaled)
         chances /= chances.sum()
-        return Law(left if possible is None else possible[left], chances)
+        return Law(left, chances)
 
-    def _possible(self, scaled: Floats) -> Ids | None:
-        """Tokens that hold all those which top_k and min_p leave, so that the others need no exponential; rising."""
-        least = -np.inf
-        if 0 < self.top_k < len(scaled):
-            least = np.partition(scaled, -self.top_k)[-self.top_k]
-        elif self.top_p == 1 and self.min_p:
-            least = math.log(self.min_p)
-        return None if least == -np.inf else np.flatnonzero(scaled >= least - ROUNDING)
-
-    def _left(self, chances: Floats) -> Ids | None:
-        """Which places of a row top_k, top_p and min_p leave, each of what the one before left; rising; None: all."""
-        left = np.sort(best(chances, self.top_k).tokens) if self.top_k else None
-        if self.top_p < 1:
-            left = _nucleus(chances, self.top_p) if left is None else left[_nucleus(chances[left], self.top_p)]
-        if self.min_p:
-            left = np.arange(len(chances)) if left is None else left
-            left = left[chances[left] >= self.min_p * chances[left].max()]
-        return left
-
-
-def _nucleus(chances: Floats, part: float) -> Ids:
-    """The places of the largest of a row, ties by smaller place, until they make up this part of its sum; rising.
-
-    The leading bits of positive floats order them as integers.  What has larger ones than the number at which the part
-    is reached stays, what has smaller ones goes, and only those with the same ones are put in order.
-    """
-    coarse = chances.view(np.int64) >> (COARSE if len(chances) > FEW else NOTHING)
-    sums = np.bincount(coarse, chances)[::-1].cumsum().astype(np.float64, copy=False)  # of the largest first
-    at = int(np.count_nonzero(sums < part * sums[-1]))
-    level = len(sums) - 1 - at
-    among = np.flatnonzero(coarse == level)
-    among = among[np.argsort(-chances[among], kind="stable")]
-    ordered = chances[among] / sums[-1]
-    before = (sums[at - 1] / sums[-1] if at else 0.0) + np.cumsum(ordered) - ordered
-    kept = coarse > level
-    kept[among[before < part]] = True
-    return np.flatnonzero(kept)
+    def _left(self, log_probs: Floats) -> Ids:
+        """The tokens that top_k, top_p and min_p leave, rising."""
+        if not (self.top_k or self.top_p < 1 or self.min_p):
+            return np.arange(len(log_probs))
+        row = np.ascontiguousarray(log_probs, np.float64)
+        return kept(row, temperature=self.temperature, top_k=self.top_k, top_p=self.top_p, min_p=self.min_p)
