@@ -15,7 +15,6 @@ from polyloom_kernels.route.reference import GateKind, Numbers, Routed
 
 COMPILED = Compiled("polyloom_kernels.route.cpu")
 GATES = ("softmax", "sigmoid")
-NUMPY = 100e-9  # seconds a score of the reference, about
 
 
 def route(
@@ -43,7 +42,7 @@ def routed(
     scores: Numbers, active: int, bias: Numbers, gate: GateKind, normalise: bool, backend: Backend = "auto"
 ) -> Routed:
     """The same of arrays that are known to fit; scores that are no numbers get weights without meaning."""
-    compiled = COMPILED.chosen(backend, NUMPY * scores.size) if scores.dtype == np.float32 else None
+    compiled = COMPILED.chosen(backend) if scores.dtype == np.float32 else None
     if compiled is None:
         return reference.route(scores, active, bias, gate, normalise)
     (tokens, experts), choices = scores.shape, len(scores) * active
@@ -83,8 +82,3 @@ def _check_floats(name: str, given: Numbers) -> None:
     kind = str(given.dtype) if array else f"a {type(given).__name__}"
     if kind not in ("float32", "float64"):
         raise TypeError(f"{name} must be a NumPy array of float32 or float64, got {kind}.")
-
-
-def ready() -> bool:
-    """Whether the compiled code is there; asking has it made, in the background."""
-    return COMPILED.now() is not None

@@ -17,11 +17,12 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from polyloom.transformer.config import TransformerConfig
+from polyloom.transformer.config import GateKind, TransformerConfig
 from polyloom.transformer.feed_forward import SwiGLU
 from polyloom.transformer.norm import wide
 from polyloom.transformer.views import DTYPES, as_array
 from polyloom_kernels import experts as kernel
+from polyloom_kernels.route import inside
 
 FEW = 64  # tokens that one compiled call is faster for
 
@@ -52,7 +53,8 @@ class Gate(nn.Module):
             raise ValueError("a gate needs experts")
         self.layer, self.active, self.normalise = layer, experts.active, experts.normalise
         self.step = experts.balance_step if experts.balance == "bias" else 0.0
-        self.sigmoid = experts.gate == "sigmoid"
+        self.kind: GateKind = experts.gate
+        self.sigmoid = self.kind == "sigmoid"
         self.weight = nn.Parameter(torch.zeros(experts.count, config.width))
         self.register_buffer("bias", torch.zeros(experts.count))
         self.bias: Tensor
@@ -61,12 +63,8 @@ class Gate(nn.Module):
         """The choice for tokens (N, d)."""
         exact = wide(x.dtype)
         scores = nn.functional.linear(x.to(exact), self.weight.to(exact))
-        chances = scores.sigmoid() if self.sigmoid else scores.softmax(-1)
-        chosen = (chances + self.bias).topk(self.active, -1).indices  # (N, k)
-        weights = chances.gather(-1, chosen)
-        if self.normalise:
-            weights = weights / weights.sum(-1, keepdim=True)
-        return Route(self.layer, scores, chosen, weights)
+        found = inside.route(scores, self.active, self.bias, self.kind, self.normalise)
+        return Route(self.layer, scores, found.chosen, found.weights)
 
     @torch.no_grad()
     def rebalance(self, load: Tensor, factor: float = 1.0) -> None:
