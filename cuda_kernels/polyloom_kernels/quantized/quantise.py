@@ -34,6 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats: TypeAlias = NDArray[np.float32]
 
 BLOCK = 32  # columns of 16 bytes of int4
+GROUPS = (32, 64, 128)  # columns that can share a step
 FACTORS = tuple(0.8 + 0.05 * n for n in range(8))  # of the step that has −8 meet the largest |w|; 8/7 cuts off nothing
 LARGEST = 1e38  # a weight rounded up still is a float32
 TOGETHER = 1 << 18  # weights quantised at a time, so that what is made in between stays in the cache
@@ -115,10 +116,10 @@ def int4(weight: ArrayLike, group: int = 64) -> Int4:
     """The `Int4` of a matrix of real numbers (n, k), read as float32, with a step for each `group` columns.
 
     Raises ValueError if it is no matrix of at least one number, has one that is not finite or beyond 1e38, or if
-    `group` is no multiple of 32.
+    `group` is not 32, 64 or 128.
     """
-    if isinstance(group, bool) or not isinstance(group, int) or group < BLOCK or group % BLOCK:  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
-        raise ValueError(f"The columns that share a step must be a multiple of {BLOCK}, got group={group!r}.")
+    if isinstance(group, bool) or not isinstance(group, int) or group not in GROUPS:  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
+        raise ValueError(f"The columns that share a step must be {', '.join(map(str, GROUPS))}, got group={group!r}.")
     matrix = _checked(weight)
     groups = -(-matrix.shape[1] // group)
     packed = np.empty((len(matrix), groups * group // 2), np.uint8)
