@@ -58,7 +58,7 @@ def run(
     its sums might not fit, 2 if it has a token that the store does not have.  1 ≤ k ≤ min(256, V).
     """
     contexts = first.shape[0]
-    threads = min(1024, max(64, -(-store.size // 1024) * 32))
+    threads = min(1024, max(64, store.size // 1024 * 32))  # a lane owns 32 to 64 scores
     lists = threads // 32 * k * 8
     tile = min(store.size, (machine.most_shared - STATIC - lists) // 4)
     tiles = -(-store.size // tile)

@@ -58,11 +58,11 @@ extern "C" __global__ void __launch_bounds__(1024)
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
   int* const score = reinterpret_cast<int*>(lists + (long long)warps * k);
   const long long context = blockIdx.x, end = last[context];
-  const int begin = blockIdx.y * tile, held = min(tile, size - begin);
+  const unsigned begin = blockIdx.y * tile, held = min(tile, size - (int)begin);
   const int rows = (int)min(end - first[context], (long long)window) * layers;
 
   if (threadIdx.x == 0) reach = 0, unknown = 0;
-  for (int t = threadIdx.x; t < held; t += blockDim.x) score[t] = bias[begin + t];
+  for (unsigned t = threadIdx.x; t < held; t += blockDim.x) score[t] = bias[begin + t];
 
   for (int done = 0; done < rows; done += ROWS) {
     __syncthreads();
@@ -83,8 +83,8 @@ extern "C" __global__ void __launch_bounds__(1024)
       const TARGET* targets = reinterpret_cast<const TARGET*>(row);
       const signed char* weights = reinterpret_cast<const signed char*>(row + lengths[r] * sizeof(TARGET));
       for (int e = lane; e < lengths[r]; e += 32) {
-        const int target = (int)targets[e] - begin;
-        if (target >= 0 && target < held) atomicAdd(&score[target], (int)(factors[r] * weights[e] >> 8));
+        const unsigned target = targets[e] - begin;  // below `begin` it wraps around, beyond all that is held
+        if (target < held) atomicAdd(&score[target], (int)(factors[r] * weights[e] >> 8));
       }
     }
   }
@@ -93,11 +93,11 @@ extern "C" __global__ void __launch_bounds__(1024)
 
   // A warp has `deep` lines of 32 scores.  Lane l owns one score of each, in line i the one at l + i, around: so
   // neither reading what the lanes own nor reading all that one lane owns makes two lanes meet in a bank.
-  const int deep = (held + (int)blockDim.x - 1) / (int)blockDim.x, part = warp * deep * 32;
+  const int deep = (held + blockDim.x - 1) / blockDim.x, part = warp * deep * 32;
   Key mine = NEVER;
   for (int i = 0; i < deep; i++) {
-    const int t = part + i * 32 + (lane + i & 31);
-    const Key key = t < held ? (Key)score[t] * 4294967296 + (4294967295 - begin - t) : NEVER;
+    const unsigned t = part + i * 32 + (lane + i & 31);
+    const Key key = t < held ? (Key)score[t] * 4294967296 + (4294967295u - begin - t) : NEVER;
     mine = key > mine ? key : mine;
   }
   for (int n = 0; n < k; n++) {
@@ -106,8 +106,8 @@ extern "C" __global__ void __launch_bounds__(1024)
     const int owner = __ffs(__ballot_sync(EVERY_LANE, mine == found)) - 1;
     Key next = NEVER;  // the best of the owner's that comes after what was found
     for (int i = lane; i < deep; i += 32) {
-      const int t = part + i * 32 + (owner + i & 31);
-      const Key key = t < held ? (Key)score[t] * 4294967296 + (4294967295 - begin - t) : NEVER;
+      const unsigned t = part + i * 32 + (owner + i & 31);
+      const Key key = t < held ? (Key)score[t] * 4294967296 + (4294967295u - begin - t) : NEVER;
       if (key < found && key > next) next = key;
     }
     next = highest(next);
@@ -124,7 +124,7 @@ extern "C" __global__ void __launch_bounds__(32)
   merge(best + context * tiles * k, tiles, k, threadIdx.x, merged);
   __syncwarp();
   for (int i = threadIdx.x; i < k; i += 32) {
-    tokens[context * k + i] = (int)(4294967295 - (unsigned)merged[i]);
+    tokens[context * k + i] = (int)(4294967295u - (unsigned)merged[i]);
     scores[context * k + i] = (int)(merged[i] >> 32);
   }
 }

@@ -18,6 +18,7 @@ from polyloom_kernels._launch import HEADER, KINDS
 
 ENTRY = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
 FLAGS = ("-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-ffp-contract=off", "-Wno-attributes", "-fno-strict-aliasing")
+CHECKED = ("-fsanitize=bounds", "-fsanitize-undefined-trap-on-error")  # an index beyond a fixed array ends the launch
 SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-sanitize=vptr")
 
 Macros = tuple[tuple[str, str], ...]
@@ -37,7 +38,7 @@ def entries(text: str) -> dict[str, list[str]]:
     return {name: [each.split()[-1].strip("*& ") for each in given.split(",")] for name, given in ENTRY.findall(bare)}
 
 
-def library(text: str, name: str, macros: Macros, flags: Sequence[str] = ()) -> ctypes.CDLL:
+def library(text: str, name: str, macros: Macros, flags: Sequence[str] = CHECKED) -> ctypes.CDLL:
     """The kernels of a file, compiled and loaded.  Raises RuntimeError with the compiler's words if it is faulty."""
     return _library(text, name, macros, tuple(flags))
 

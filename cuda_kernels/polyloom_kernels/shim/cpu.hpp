@@ -2,9 +2,10 @@
 //
 // Each CUDA thread is a fiber with a stack of its own.  The fibers of a block run one at a time and give way only at
 // barriers and at collective operations of a warp, in an order that a number chooses: 0 ascending, 1 descending, others
-// shuffled.  So a missing barrier is a wrong result in one order or another, every run can be repeated, and nothing here
-// needs a lock.  Blocks run one after another, in an order chosen the same way.  Before a block its shared memory, the
-// static and the dynamic, is filled with poison.
+// shuffled.  The first that can go on always does, so that one warp runs far ahead of the others; with an even shuffle
+// they take turns.  So a missing barrier is a wrong result in one order or another, every run can be repeated, and
+// nothing here needs a lock.  Blocks run one after another, in an order chosen the same way.  Before a block its shared
+// memory, the static and the dynamic, is filled with poison.
 //
 // Reported, with the line, the thread and the block: threads at different barriers or gone when the others wait; lanes
 // of a warp that meet in different operations, are named by no mask or never come; memory outside every array (a guard
@@ -146,6 +147,7 @@ constexpr std::size_t STACK = 512 << 10;
 constexpr std::size_t STACK = 64 << 10;
 #endif
 constexpr int MOST = 1024;
+constexpr std::size_t PAGE = 1 << 16;  // of memory without access: a multiple of any page
 
 struct Now {  // one launch at a time: whoever calls holds a lock
   Launch* launch;
@@ -158,7 +160,7 @@ struct Now {  // one launch at a time: whoever calls holds a lock
   dim3 grid_size, block_size;
   char *dynamic, *stacks;
   int votes;
-  bool failed;
+  bool failed, woken;  // whether lanes that waited can go on again
   unsigned long long chance;
   sigjmp_buf way_out;
   pthread_t owner;
@@ -284,7 +286,8 @@ inline const unsigned long long* meet(const char* operation, unsigned mask, unsi
       if (mask >> from & 1) other.seen[from] = now.fibers[me.warp * 32 + from].mine;
     other.state = READY;
   }
-  give_way();  // so that no lane is always the first to go on
+  now.woken = true;
+  give_way();  // so that the order says who is the first to go on
   return me.seen;
 }
 
@@ -389,14 +392,17 @@ inline void run_block(const short* order) {
     fiber.stack = now.stacks + std::size_t(i) * STACK;
     prepare(fiber);
   }
+  const bool turns = launch.order > 1 && launch.order % 2 == 0;
   for (int done = 0; done < now.size && !now.failed;) {
     bool ran = false;
     for (int i = 0; i < now.size && !now.failed; i++) {
       now.fiber = &now.fibers[order[i]];
       if (now.fiber->state != READY) continue;
+      now.woken = false;
       change(true);
       done += now.fiber->state == DONE;
       ran = true;
+      if (now.woken && !turns) i = -1;
     }
     if (!ran && !now.failed) release();
   }
@@ -410,6 +416,7 @@ inline void on_signal(int number, siginfo_t* info, void*) {
   }
   if (number == SIGVTALRM) note("the kernel had not ended after %g seconds", now.launch->seconds);
   else if (number == SIGFPE) note("an integer was divided by zero");
+  else if (number == SIGILL) note("an index beyond an array of fixed size");  // how the compiler's check ends
   else {
     note("memory outside of every array");
     now.launch->fault = reinterpret_cast<unsigned long long>(info->si_addr);
@@ -424,7 +431,7 @@ class Watch {  // turns faults of the kernel and a kernel without end into messa
     struct sigaction action = {};
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_NODEFER;
-    for (int i = 0; i < 4; i++) sigaction(NUMBERS[i], &action, &before[i]);
+    for (int i = 0; i < 5; i++) sigaction(NUMBERS[i], &action, &before[i]);
     itimerval limit = {};
     limit.it_value.tv_sec = long(seconds), limit.it_value.tv_usec = long((seconds - double(long(seconds))) * 1e6);
     setitimer(ITIMER_VIRTUAL, &limit, nullptr);
@@ -433,13 +440,13 @@ class Watch {  // turns faults of the kernel and a kernel without end into messa
     if (!on) return;
     const itimerval none = {};
     setitimer(ITIMER_VIRTUAL, &none, nullptr);
-    for (int i = 0; i < 4; i++) sigaction(NUMBERS[i], &before[i], nullptr);
+    for (int i = 0; i < 5; i++) sigaction(NUMBERS[i], &before[i], nullptr);
   }
 
  private:
-  static constexpr int NUMBERS[4] = {SIGSEGV, SIGBUS, SIGFPE, SIGVTALRM};
+  static constexpr int NUMBERS[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGVTALRM};
   bool on;
-  struct sigaction before[4];
+  struct sigaction before[5];
 };
 
 inline void run_grid(const unsigned* blocks, const short* order, unsigned long long count) {
@@ -451,6 +458,10 @@ inline void run_grid(const unsigned* blocks, const short* order, unsigned long l
   }
 }
 
+inline char* pages(std::size_t size) {
+  return static_cast<char*>(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+}
+
 inline int launch(Launch& given, void (*kernel)(void**), void** arguments) {
   now.launch = &given, now.kernel = kernel, now.arguments = arguments;
   now.failed = false, now.chance = 0x9e3779b97f4a7c15ull * (given.order + 1ull), now.owner = pthread_self();
@@ -458,11 +469,13 @@ inline int launch(Launch& given, void (*kernel)(void**), void** arguments) {
   now.block_size = {given.block[0], given.block[1], given.block[2]};
   now.size = int(given.block[0] * given.block[1] * given.block[2]);
   const unsigned long long count = 1ull * given.grid[0] * given.grid[1] * given.grid[2];
-  now.stacks = static_cast<char*>(mmap(nullptr, std::size_t(now.size) * STACK, PROT_READ | PROT_WRITE,
-                                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-  now.dynamic = static_cast<char*>(std::aligned_alloc(16, (given.shared + 15) / 16 * 16 + 16));
+  now.stacks = pages(std::size_t(now.size) * STACK);
+  const std::size_t held = (given.shared + 15) / 16 * 16, room = (held + PAGE - 1) / PAGE * PAGE;
+  char* const edges = pages(room + 2 * PAGE);
+  mprotect(edges, PAGE, PROT_NONE);
+  mprotect(edges + PAGE + room, PAGE, PROT_NONE);
+  now.dynamic = edges + PAGE + room - held;
 #if defined(__SANITIZE_ADDRESS__)
-  std::free(now.dynamic);
   now.dynamic = static_cast<char*>(std::malloc(given.shared));  // to the byte, so that what lies beyond is seen
 #endif
   unsigned* blocks = static_cast<unsigned*>(std::malloc(count * sizeof(unsigned)));
@@ -474,7 +487,10 @@ inline int launch(Launch& given, void (*kernel)(void**), void** arguments) {
     if (!sigsetjmp(now.way_out, 1)) run_grid(blocks, order, count);
   }
   std::free(blocks);
+#if defined(__SANITIZE_ADDRESS__)
   std::free(now.dynamic);
+#endif
+  munmap(edges, room + 2 * PAGE);
   munmap(now.stacks, std::size_t(now.size) * STACK);
   return now.failed;
 }

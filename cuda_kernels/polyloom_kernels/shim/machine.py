@@ -107,7 +107,7 @@ class Shim:
         if not all(blocks):
             return
         text = self.texts.get(kernel.source.name) or kernel.source.read_text(encoding="utf-8")
-        flags = build.SANITIZED if self.sanitized else ()
+        flags = build.SANITIZED if self.sanitized else build.CHECKED
         library = build.library(text, kernel.source.name, kernel.macros, flags)
         _same_signature(library, kernel)
         how = _Launch((*blocks,), (*threads,), shared, self.order, self.poison, 0 if self.sanitized else self.seconds)

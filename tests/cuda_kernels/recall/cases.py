@@ -9,7 +9,11 @@ from polyloom_kernels.recall import Store, cuda, fixed, pack, reference, stack
 from polyloom_kernels.recall.store import NARROW
 
 BUDGET = {"recall": Budget(registers=40, shared=4200), "finish": Budget(registers=40)}
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT = {
+    "recall.cu: bound done < rows": "once more without any rows",
+    "recall.cu: bound i < deep": "a score that two warps list is found once, because equal keys are merged",
+    "recall.cu: bound i < deep #2": "the same",
+}
 
 
 def store(size: int, window: int, layers: int, longest: int, heaviest: float = 5.0) -> Store:
@@ -64,6 +68,28 @@ class Small:
         return getattr(self.machine, name)
 
 
+def refused(name: str, rows: Store, words: list[int], weights: list[float]) -> Case:
+    """Two contexts of which the second is refused or the last that is not; only that is compared."""
+    text = np.array(words, np.int64)
+
+    def run(machine: Machine) -> tuple[object, ...]:
+        sides = (machine.array(np.array(side), "long long") for side in ([0, 0], [0, len(text)]))
+        return cuda.run(machine, cuda.place(machine, rows), machine.array(text, "int"), *sides, fixed(weights), 1)[2:]
+
+    def expected() -> tuple[NDArray[np.int32]]:
+        if min(words) < 0 or max(words) >= rows.size:
+            return (np.array([0, 2], np.int32),)
+        try:
+            reference.recall(rows, text, fixed(weights), 1)
+        except OverflowError:
+            return (np.array([0, 1], np.int32),)
+        return (np.zeros(2, np.int32),)
+
+    return Case(name, run, expected)
+
+
+HEAVY = pack(np.arange(9), np.zeros(8, np.int64), np.full(8, 126.0), np.zeros(2, np.int32), 4)  # each row 126 nats
+
 ENDS = [(0, 0), (0, 1), (0, 30), (17, 19), (5, 5), (100, 103), (396, 400)]
 PLAIN = store(130, 3, 2, 70)
 WIDE = store(NARROW + 40, 1, 1, 3)
@@ -78,8 +104,13 @@ CASES = (
     case("longest rows", store(300, 2, 1, 255), 9, ENDS, [0.7]),
     case("tiles", PLAIN, 5, ENDS, [1, 0.5], shared=cuda.STATIC + 2 * 5 * 8 + 4 * 37),
     case("tiles of one token", store(9, 2, 1, 9), 9, ENDS, [1], shared=cuda.STATIC + 2 * 9 * 8 + 4),
+    case("more than 32 scores a lane", store(3_000, 1, 1, 3), 40, ENDS[2:4], [1]),
     case("ties", store(90, 1, 2, 60, heaviest=0.0), 12, ENDS, [1, -1]),
     case("heavy", store(40, 4, 2, 30, heaviest=120.0), 5, ENDS, [10, -12]),
+    refused("a negative token", PLAIN, [3, -1], [1, 1]),
+    refused("a token too large", PLAIN, [130, 5, 129], [1, 1]),
+    refused("sums that might not fit", HEAVY, [0, 1, 0, 1], [-32.51]),
+    refused("sums that still fit", HEAVY, [0, 1, 0, 1], [32.50]),
     case("four bytes a target", WIDE, 3, ENDS[:3], [1], large=True),
     case("k at its most", store(1500, 2, 1, 200), 256, ENDS, [1], large=True),
     case("the largest block", store(40_000, 1, 1, 2), 10, ENDS[1:3], [1], large=True),
