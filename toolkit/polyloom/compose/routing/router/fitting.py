@@ -43,7 +43,8 @@ def fitted(
             judged[row], barred[row], *_ = others.judge(texts[at], [x[at] for x in seen])
     usual = [(source.usual, source.wide) for source in sources]
     found = Witnesses.fit(reads, of, experts, list(zip(sources, seen, strict=True)))
-    return found, calibrated(judged, forbidding * barred, of[asked], usual)
+    taken_off = forbidding * barred - np.array([expert.leaning for expert in experts])
+    return found, calibrated(judged, taken_off, of[asked], usual)
 
 
 def _folds(experts: Sequence[Expert]) -> Ids:

@@ -2,6 +2,7 @@
 
     p_k = exp z_k / (exp z_0 + Σ_l exp z_l)
     z_k = w₁ · linear_k + w₂ · association_k + w₃ · keywords that call k − `FORBIDS` · keywords that forbid k
+          + ln (priority_k / 0.5)
 
 Three witnesses (`linear`, `association`, `declared`) see the text, `calibration` weighs them, and each z_k is a sum
 over words, phrases and parts of words.  An encoder of sentences, and the directions of the experts' adapters, may be
@@ -46,10 +47,17 @@ class Router(TextChooser):
     kind = "router"
 
     def __init__(
-        self, names: tuple[str, ...], witnesses: Witnesses, calibration: Calibration, window: int | None = WINDOW
+        self,
+        names: tuple[str, ...],
+        witnesses: Witnesses,
+        calibration: Calibration,
+        window: int | None = WINDOW,
+        leanings: Sequence[float] = (),
     ) -> None:
         super().__init__(names, window)
-        if len(names) != len(witnesses.association.unseen) or calibration.weights.shape != (len(witnesses.names),):
+        self.leanings = np.array(leanings if len(leanings) else [0.0] * len(names), np.float64)  # (K,), by priority
+        several = {len(names), len(witnesses.association.unseen), len(self.leanings)}
+        if len(several) > 1 or calibration.weights.shape != (len(witnesses.names),):
             raise InputError(f"{len(names)} names are not those of the experts that the witnesses know.")
         self.witnesses = witnesses
         self.calibration = calibration
@@ -72,7 +80,8 @@ class Router(TextChooser):
         """
         known = experts_of(experts)
         sources = sources_of(tuple(known), encoder, arrow)
-        return cls(tuple(known), *fitted(list(known.values()), FORBIDS, sources), window)
+        leanings = [one.leaning for one in known.values()]
+        return cls(tuple(known), *fitted(list(known.values()), FORBIDS, sources), window, leanings)
 
     @property
     def threshold(self) -> float:
@@ -82,7 +91,7 @@ class Router(TextChooser):
     def with_threshold(self, threshold: float) -> "Router":
         """The same router, more or less ready to abstain; InputError for what is not from 0 to 1."""
         calibration = replace(self.calibration, threshold=real("The threshold", threshold, 0, 1))
-        return Router(self.names, self.witnesses, calibration, self.window)
+        return Router(self.names, self.witnesses, calibration, self.window, self.leanings.tolist())
 
     def route(self, text: str) -> Routing:
         """Who gets a text, seen whole.  Raises InputError for what is no text."""
@@ -145,6 +154,7 @@ class Router(TextChooser):
         manifest, arrays = self.witnesses.state()
         calibration = self.calibration
         told = {"none": calibration.none, "threshold": calibration.threshold, "weights": calibration.weights.tolist()}
+        told["leanings"] = self.leanings.tolist()
         return {"kind": self.kind, "names": list(self.names), "window": self.window, **told, **manifest}, arrays
 
     @classmethod
@@ -152,14 +162,14 @@ class Router(TextChooser):
         """As it was stored, with the sources that it was fitted with."""
         told = Calibration(np.array(manifest["weights"], np.float64), manifest["none"], manifest["threshold"])
         witnesses = Witnesses.from_state(manifest, arrays, sources)
-        return cls(tuple(manifest["names"]), witnesses, told, manifest["window"])
+        return cls(tuple(manifest["names"]), witnesses, told, manifest["window"], manifest["leanings"])
 
     def __repr__(self) -> str:
         return f"<Router of {len(self.names)} experts, threshold {self.threshold:.3f}>"
 
     def _logits(self, seen: Seen) -> Floats:
         """z of each expert, float64 (K,)."""
-        return seen.judged @ self.calibration.weights - FORBIDS * seen.barred
+        return seen.judged @ self.calibration.weights - FORBIDS * seen.barred + self.leanings
 
     def _chances(self, seen: Seen) -> Floats:
         """ln p of each expert, float64 (K,)."""
@@ -183,6 +193,8 @@ class Router(TextChooser):
             terms.append(Term(witness, adds, f"{weight:.3f} × {seen.judged[expert, number]:.3f}", child))
         if barred := float(seen.barred[expert]):
             terms.append(Term("keywords that forbid it", -FORBIDS * barred, f"{barred:.0f} found"))
+        if leaning := float(self.leanings[expert]):
+            terms.append(Term("its priority", leaning))
         every = float(np.logaddexp(self.calibration.none, np.logaddexp.reduce(self._logits(seen))))
         none = math.exp(self.calibration.none - every)
         return Explanation(
