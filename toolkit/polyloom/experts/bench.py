@@ -6,7 +6,6 @@ read.  Times are the best of a few.
 """
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from polyloom.cli.rows import Better, Row
-from polyloom.experts import bench_resolve
+from polyloom.experts import bench_manager, bench_resolve
+from polyloom.experts.bench_manager import forget
 from polyloom.experts.keys import new_key
 from polyloom.experts.manifest import Manifest
 from polyloom.experts.package import FORMS, Package
@@ -29,7 +29,7 @@ NARROW = "float32 with its last bytes in four bits, unpacked when it is asked fo
 
 
 def rows(_: Path | None) -> Iterator[Row]:
-    """Eight rows, in about half a minute; no data are needed."""
+    """Thirteen rows, in about half a minute; no data are needed."""
     key = new_key()
     store = TrustStore().with_key("bench", key.public)
     package = sign(_package(), key, "bench")
@@ -38,7 +38,7 @@ def rows(_: Path | None) -> Iterator[Row]:
         paths = {form: package.save(folder / f"{form}.expert", form) for form in FORMS}
         sizes = {form: path.stat().st_size / 1e6 for form, path in paths.items()}
         cold = {
-            form: _best(lambda path=path: _read(path), lambda path=path: _forget(path)) for form, path in paths.items()
+            form: _best(lambda path=path: _read(path), lambda path=path: forget(path)) for form, path in paths.items()
         }
         yield _row(
             "cold open, every byte read, mapped", 1e3 * cold["mapped"], "ms", 1e3 * cold["archive"], "ratio >= 2.5"
@@ -51,6 +51,7 @@ def rows(_: Path | None) -> Iterator[Row]:
         seconds = _best(lambda: _installed(package, folder, store), repeats=2)
         yield _row("package and install 50 MB", seconds, "s", bar="value <= 5")
     yield from bench_resolve.rows()
+    yield from bench_manager.rows()
 
 
 def _row(
@@ -81,15 +82,6 @@ def _read(path: Path) -> int:
     """Open a package, and add up every byte of its tensors as they lie."""
     content = Package.read(path, check=False).files["adapter_model.safetensors"]
     return int(np.frombuffer(content, np.uint8).sum())
-
-
-def _forget(path: Path) -> None:
-    """Have the system drop what it holds of a file, where it can be asked to."""
-    handle = os.open(path, os.O_RDONLY)
-    os.fsync(handle)
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-    os.close(handle)
 
 
 def _installed(package: Package, folder: Path, store: TrustStore) -> None:
