@@ -22,7 +22,7 @@ from polyloom_kernels.shim import build
 
 POISONS = (0xCD, 0x7F, 0xFF)  # by order: about -4e8 as float and int; about 3e38 and 2e9; NaN and -1
 ALIGNMENT = 16  # of the largest vector that a kernel reads at once: kept, also where an array begins in between
-MARGIN = 16 * mmap.PAGESIZE  # without access, before and after an array
+MARGIN = 1 << 20  # bytes without access, before and after an array
 HOPPER = 227 * 1024  # shared memory of a block on sm_90
 
 
