@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,10 +15,14 @@ from foreign_models import WORDS, foreign, logits, tokens
 from polyloom.adapters.adapter import Adapter
 from polyloom.adapters.attach import attach, merge
 from polyloom.adapters.dora import DoRA
+from polyloom.adapters.fit import SOFT, learning
 from polyloom.adapters.ia3 import IA3
 from polyloom.adapters.lora import LoRA
 from polyloom.adapters.peft_folder import read_adapter, write_adapter
 from polyloom.errors import FileError, InputError
+from polyloom.train.objectives import NOTHING
+from polyloom.train.packing import Block, packed
+from polyloom.train.step import prepared
 from polyloom.transformer.live import adopted
 from polyloom.transformer.model import TransformerModel
 
@@ -209,3 +214,27 @@ def test_a_pickle_is_not_opened_and_a_folder_of_no_adapter_not_replaced(tmp_path
     with pytest.raises(FileError, match="of no model"):
         write_adapter(Adapter.first(LoRA(2), model), tmp_path / "notes", model)
     assert (tmp_path / "notes" / "a.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_soft_prompts_learn_along_the_gradient_of_peft(family: str, tmp_path: Path) -> None:
+    """Two documents in one row, after one prompt, against each of them alone with PEFT."""
+    torch.manual_seed(6)
+    theirs = wrapped(family, peft.PromptTuningConfig(num_virtual_tokens=3, task_type="CAUSAL_LM"))
+    theirs.save_pretrained(tmp_path / "theirs")
+    plain, documents = ours(family), (tokens(9), tokens(6))
+    for ids in documents:
+        labels = torch.tensor([[-100, *ids[1:]]])  # a row predicts no first token
+        theirs(input_ids=torch.tensor([ids]), labels=labels).loss.mul(len(ids) - 1).backward()
+    (expected,) = [weight.grad for name, weight in theirs.named_parameters() if weight.requires_grad]
+
+    prompt = read_adapter(tmp_path / "theirs", plain)
+    network = learning(plain.decoder, prompt, SOFT).eval()  # without dropout
+    row = next(packed([np.array(ids) for ids in documents], 14))
+    given = prepared(Block(row.tokens[None], row.documents[None]), torch.device("cpu"), network.soft)
+    logits = network(*given[:2])[0]
+    torch.nn.functional.cross_entropy(logits, given[2][0], ignore_index=NOTHING, reduction="sum").backward()
+    (weight,) = [weight for weight in network.parameters() if weight.requires_grad]
+    assert weight.grad is not None
+    assert weight.grad.abs().max() > 0.1
+    torch.testing.assert_close(weight.grad, expected, atol=1e-4, rtol=1e-4)

@@ -14,7 +14,6 @@ from decoders import CONFIGS, WORDS, decoder, model
 from polyloom import InputError
 from polyloom.adapters.attach import attach, detach, merge
 from polyloom.adapters.bank import AdapterBank
-from polyloom.adapters.fit import fit_adapter
 from polyloom.adapters.lora import LoRA
 from polyloom.adapters.soft_prompt import SoftPrompt
 from polyloom.train.loop import train
@@ -89,8 +88,6 @@ def test_what_cannot_be_is_refused() -> None:
     for act in (merge, lambda m: m.ablate(layers=[0]), lambda m: m.to(dtype="float32"), lambda m: train(m, [TEXT])):
         with pytest.raises(InputError, match="cannot be merged"):
             act(found)
-    with pytest.raises(InputError, match="has a soft prompt, which"):
-        fit_adapter(found, [TEXT], LoRA(2))
     with pytest.raises(InputError, match="soft prompt already"):
         attach(found, prompt())
     with pytest.raises(InputError, match="8 wide, the model 16"):

@@ -1,20 +1,23 @@
-"""Fitting an adapter: the loop that trains models, with the base at rest.
+"""Fitting an adapter or a soft prompt: the loop that trains models, with the base at rest.
 
     fitted = fit_adapter(model, documents, LoRA(rank=8), Training(minutes=2, optimiser="adamw"))
+    fitted = fit_adapter(model, documents, SoftPrompt.of_text("Answer briefly:", model))
     fitted.model.generate("It was")
     write_adapter(fitted.adapter, "folder", model)
 
 Documents are texts, ids, or lessons, of which only what is marked is learned: `template("chatml").encode(…)` makes one
-of a conversation.  Only the tensors of the adapter move.  All that `train` promises holds here too: the same settings
-give the same adapter bit for bit, a run in a folder goes on where it was, Ctrl-C ends it with what there is.
+of a conversation.  Only the tensors of the adapter move.  A soft prompt is fitted from where it is (Lester et al.
+2021); it stands before every document, and before every piece that one is cut to.  All that `train` promises holds here
+too: the same settings give the same adapter bit for bit, a run in a folder goes on where it was, Ctrl-C ends it with
+what there is.
 """
 
 import copy
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +25,7 @@ from torch import Tensor, nn
 from polyloom.adapters.adapter import Adapter
 from polyloom.adapters.attach import attach, grafted
 from polyloom.adapters.method import Method
+from polyloom.adapters.soft_prompt import SoftPrompt
 from polyloom.adapters.update import Update
 from polyloom.errors import InputError
 from polyloom.train.history import Callback, History, Log
@@ -30,10 +34,12 @@ from polyloom.train.loop import moved
 from polyloom.train.settings import Training
 from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.model import TransformerModel
+from polyloom.transformer.soft import SoftEmbedding
 from polyloom.transformer.surgery import shared
 
 # The rate that Hu et al. (2021) and PEFT's examples use is 2e-4 for models a thousand times as large.
 USUAL = Training(optimiser="adamw", learning_rate=0.001, weight_decay=0.0)
+SOFT = replace(USUAL, learning_rate=0.03)  # as in PEFT's example: a few vectors have a long way to go
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,9 @@ class Fitted:
     it; `last` the adapter after the last step.  `stopped` is "steps", "minutes", "patience" or "interrupted".
     """
 
-    adapter: Adapter
+    adapter: Adapter | SoftPrompt
     model: TransformerModel
-    last: Adapter
+    last: Adapter | SoftPrompt
     history: History = field(repr=False)
     stopped: str
     training: Training
@@ -55,7 +61,7 @@ class Fitted:
 def fit_adapter(
     model: TransformerModel,
     documents: Lessons | Callable[[], Lessons],
-    method: Method | Adapter,
+    method: Method | Adapter | SoftPrompt,
     training: Training | None = None,
     held_out: Lessons | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -65,17 +71,19 @@ def fit_adapter(
 ) -> Fitted:
     """Fit an adapter of a method to a model, or go on with one that there is; the other arguments are those of `train`.
 
-    Without `training`, AdamW at a rate of 0.001, and no decay.  Raises InputError if the adapter does not fit the
-    model, and what `train` raises.
+    Without `training`, AdamW at a rate of 0.001, 0.03 for a soft prompt, and no decay.  Raises InputError if the
+    adapter does not fit the model, and what `train` raises.
     """
     if not isinstance(model, TransformerModel):  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
         raise InputError(f"Expected a TransformerModel to fit an adapter to, got {type(model).__name__}.")
-    if not isinstance(method, Method | Adapter):  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
-        raise InputError(f"Expected a method such as LoRA(rank=8), or an Adapter, got {method!r}.")
-    if model.network.soft:
-        raise InputError("The model has a soft prompt, which training texts would not be read after: detach it first.")
-    training = training or USUAL
-    first = method if isinstance(method, Adapter) else Adapter.first(method, model, training.seed)
+    if not isinstance(method, Method | Adapter | SoftPrompt):  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
+        raise InputError(f"Expected a method such as LoRA(rank=8), an Adapter or a SoftPrompt, got {method!r}.")
+    soft = isinstance(method, SoftPrompt)
+    training = training or (SOFT if soft else USUAL)
+    first = Adapter.first(method, model, training.seed) if isinstance(method, Method) else method
+    first.bind(model.decoder)
+    vectors = len(first.vectors) if isinstance(first, SoftPrompt) else len(model.network.soft)
+    training = training.of_length(model.config.context - vectors)
     start = partial(learning, model.decoder, first)
     found = moved(model, start, documents, training, held_out, folder, callbacks, log, progress)
     best = learned(first, found.best)
@@ -107,18 +115,28 @@ class Learning(nn.Module):
         return self.kind.of(held, self.numbers)
 
 
-def learning(decoder: Decoder, adapter: Adapter, training: Training) -> Decoder:
+def learning(decoder: Decoder, adapter: Adapter | SoftPrompt, training: Training) -> Decoder:
     """A decoder in float32 that shares what it can, in which only the tensors of the adapter ask for a gradient."""
     single = all(weight.dtype == torch.float32 for weight in decoder.parameters())
     base = shared(decoder) if single else copy.deepcopy(decoder).float()
-    bound = adapter.bind(base)
-    found = grafted(base, {name: Learning(linear, adapter.updates[name]) for name, linear in bound.items()})
+    found = grafted(base, _learning(base, adapter))
     found.recompute = training.checkpointing
     return found.train()
 
 
-def learned(adapter: Adapter, decoder: Decoder) -> Adapter:
+def _learning(base: Decoder, adapter: Adapter | SoftPrompt) -> dict[str, nn.Module]:
+    """The parts that learn, by the paths where they stand."""
+    if isinstance(adapter, Adapter):
+        return {name: Learning(linear, adapter.updates[name]) for name, linear in adapter.bind(base).items()}
+    embedding = adapter.bind(base)
+    embedding.vectors = nn.Parameter(adapter.vectors.detach().clone().float())
+    return {"embedding": embedding}
+
+
+def learned(adapter: Adapter | SoftPrompt, decoder: Decoder) -> Adapter | SoftPrompt:
     """The adapter with the tensors that such a decoder has come to."""
+    if isinstance(adapter, SoftPrompt):
+        return SoftPrompt(cast("SoftEmbedding", decoder.embedding).vectors.detach().clone())
     updates: dict[str, Update] = {}
     for name in adapter.updates:
         part = decoder.get_submodule(name)

@@ -2,6 +2,7 @@
 
     prompt = SoftPrompt.of_text("Answer briefly:", model)      the embeddings of a text
     attach(model, prompt).generate("Why?")
+    fit_adapter(model, documents, prompt)                      learn better ones, from there
 
 It takes places in the context, has no scale, and cannot be merged: there is no weight that says the same.  A model has
 one at most.
@@ -19,7 +20,9 @@ from polyloom.arrays import numpy
 from polyloom.errors import InputError
 from polyloom.model import Arrays, Manifest, Prompt
 from polyloom.transformer.decoder import Decoder
+from polyloom.transformer.norm import wide
 from polyloom.transformer.soft import SoftEmbedding
+from polyloom.whole import whole
 
 if TYPE_CHECKING:
     from polyloom.transformer.model import TransformerModel
@@ -39,10 +42,26 @@ class SoftPrompt:
             raise InputError(f"A soft prompt is a matrix (n, d) of finite numbers, got {tuple(self.vectors.shape)}.")
 
     @classmethod
-    def of_text(cls, text: Prompt, model: "TransformerModel") -> "SoftPrompt":
-        """The vectors that the model has for the tokens of a text."""
-        rows = torch.tensor(model.ids(text), device=model.network.device)
-        return cls(model.decoder.embedding(rows).detach().clone())
+    def of_text(cls, text: Prompt, model: "TransformerModel", vectors: int | None = None) -> "SoftPrompt":
+        """The vectors that the model has for the tokens of a text; as many as asked, of the text again and again."""
+        ids = model.ids(text)
+        many = len(ids) if vectors is None else whole("vectors", vectors, 1)
+        if not len(ids):
+            raise InputError("A soft prompt needs a text with at least one token.")
+        return cls(_rows(model, torch.tensor(ids).repeat(-(-many // len(ids)))[:many]))
+
+    @classmethod
+    def of_words(cls, vectors: int, model: "TransformerModel", seed: int = 0) -> "SoftPrompt":
+        """Those of tokens drawn by dice from all of the vocabulary."""
+        dice = torch.Generator().manual_seed(seed)
+        return cls(_rows(model, torch.randint(model.vocabulary.size, (whole("vectors", vectors, 1),), generator=dice)))
+
+    @classmethod
+    def random(cls, vectors: int, model: "TransformerModel", seed: int = 0) -> "SoftPrompt":
+        """Normal numbers, spread as those of the model's own tokens."""
+        weight, dice = model.decoder.embedding.weight, torch.Generator().manual_seed(seed)
+        drawn = torch.randn(whole("vectors", vectors, 1), weight.shape[1], generator=dice)
+        return cls(drawn.to(weight.device, wide(weight.dtype)) * weight.to(wide(weight.dtype)).std())
 
     @property
     def kind(self) -> str:
@@ -82,3 +101,7 @@ class SoftPrompt:
 
     def __repr__(self) -> str:
         return f"<SoftPrompt of {len(self.vectors)} vectors>"
+
+
+def _rows(model: "TransformerModel", ids: Tensor) -> Tensor:
+    return model.decoder.embedding(ids.to(model.network.device)).detach().clone()

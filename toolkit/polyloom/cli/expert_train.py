@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from polyloom.cli.texts import Cut, Texts, ended
 from polyloom.errors import InputError
 
 if TYPE_CHECKING:
+    from polyloom.adapters.adapter import Adapter
     from polyloom.adapters.fit import Fitted
     from polyloom.experts.manifest import Manifest
     from polyloom.train.settings import Training
@@ -90,7 +91,7 @@ def train(
         called, version, description=description, routing=routing, **({"examples": shown} if shown else {})
     )
     fitted = _fitted(found.model, texts, aside, rank, training)
-    write_expert(output, fitted.adapter, found, manifest)
+    write_expert(output, cast("Adapter", fitted.adapter), found, manifest)  # of a LoRA it is one
     _report(output, manifest, fitted, as_json)
     if not (description or keyword or shown):
         note("its manifest does not say what it is for, so no router can choose it: --description, --examples.")

@@ -21,7 +21,7 @@ from polyloom.train.objectives import NOTHING, balance_loss, next_tokens, router
 from polyloom.train.optimisers import Optimiser
 from polyloom.train.packing import ONLY_READ, Block
 from polyloom.train.settings import Training
-from polyloom.transformer.decoder import Decoder
+from polyloom.transformer.decoder import FOR_ALL, Decoder
 from polyloom.transformer.experts import Route
 
 SHOWN = 8  # texts of a batch that an error shows, and tokens of each
@@ -41,7 +41,7 @@ def learn(
     network: Decoder, optimiser: Optimiser, batches: Sequence[Block], training: Training, factor: float
 ) -> Learned:
     """Move the weights of `network` once, at `factor` times the rates; FloatingPointError if that cannot be done."""
-    given = [prepared(batch, network.embedding.weight.device) for batch in batches]
+    given = [prepared(batch, network.embedding.weight.device, network.soft) for batch in batches]
     count = sum(int((targets != NOTHING).sum()) for _, _, targets in given)
     total, routes = 0.0, list[Route]()
     for tokens, documents, targets in given:
@@ -61,12 +61,20 @@ def learn(
     return Learned(total / max(1, count), length, count)
 
 
-def prepared(batch: Block, device: torch.device) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Tokens and documents (B, T), None where each text is one document, and targets (B, T), on a device."""
+def prepared(batch: Block, device: torch.device, soft: Sequence[int] = ()) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Tokens and documents (B, T), None where each text is one document, and targets (B, T), on a device.
+
+    `soft` are the ids of a soft prompt: they open each row once, since it looks to each document as if it were its own.
+    """
     tokens, documents = torch.as_tensor(batch.tokens).to(device), torch.as_tensor(batch.documents).to(device)
     parted = bool((documents[:, 1:-1] != documents[:, :-2]).any())  # a causal mask alone is faster
     bare = tokens[:, :-1] & (ONLY_READ - 1)
-    return bare, documents[:, :-1] if parted else None, next_tokens(tokens, documents)
+    numbers, targets = documents[:, :-1] if parted else None, next_tokens(tokens, documents)
+    if not soft:
+        return bare, numbers, targets
+    front = torch.tensor(soft, device=device).expand(len(bare), -1)
+    numbers = None if numbers is None else torch.cat([torch.full_like(front, FOR_ALL), numbers], 1)
+    return torch.cat([front, bare], 1), numbers, torch.cat([torch.full_like(front, NOTHING), targets], 1)
 
 
 def failure(step: int, what: str, batches: Sequence[Block], vocabulary: Vocabulary) -> TrainingError:

@@ -47,7 +47,7 @@ class Validation:
         return math.fsum(nll for nll, _, _ in found) / count, np.sum(loads, axis=0) if loads else None
 
     def _judged(self, network: Decoder, batch: Block) -> tuple[float, int, Floats | None]:
-        tokens, documents, targets = prepared(batch, network.embedding.weight.device)
+        tokens, documents, targets = prepared(batch, network.embedding.weight.device, network.soft)
         routes: list[Route] = []
         stream = network.stream(tokens, documents, routes)
         nll = surprise(stream, network.head, targets, network.config.vocabulary_size).nll

@@ -65,17 +65,21 @@ class Attention(nn.Module):
 
 @final
 class Itself(Memory):
-    """The text itself and nothing before it: `seen`, bool (B, T, S), says who may look where; None is causal."""
+    """The text itself and nothing before it: `seen`, bool (B, T, S), says who may look where; None is causal.
 
-    def __init__(self, seen: Tensor | None = None) -> None:
+    `places`, int64 (B, T), are what a window counts; None, one after the other.
+    """
+
+    def __init__(self, seen: Tensor | None = None, places: Tensor | None = None) -> None:
         self.seen = None if seen is None else seen[:, None]
+        self.apart = None if places is None else (places[:, :, None] - places[:, None])[:, None]  # (B, 1, T, S)
 
     def look(self, layer: int, q: Tensor, k: Tensor, v: Tensor, window: int | None) -> Tensor:
         """What each head brings, (B, H, T, h)."""
         del layer
         seen = self.seen
         if window is not None and window < k.shape[2]:
-            near = visible(q.shape[2], k.shape[2], window, q.device)
+            near = visible(q.shape[2], k.shape[2], window, q.device) if self.apart is None else self.apart < window
             seen = near if seen is None else seen & near
         return looked(q, k, v, seen)
 

@@ -25,6 +25,9 @@ from polyloom.transformer.experts import Mixture, Route
 from polyloom.transformer.feed_forward import Plain, SwiGLU
 from polyloom.transformer.norm import Normalisation
 from polyloom.transformer.position import Positions, Turning
+from polyloom.transformer.soft import SoftEmbedding
+
+FOR_ALL = -1 << 62  # the number of what stands before every document of a row
 
 
 @final
@@ -97,6 +100,12 @@ class Decoder(nn.Module):
         return self.config.begin
 
     @property
+    def soft(self) -> tuple[int, ...]:
+        """The ids of a soft prompt, which stands before all else; none without one."""
+        embedding = cast("nn.Module", self.embedding)
+        return embedding.ids if isinstance(embedding, SoftEmbedding) else ()
+
+    @property
     def layers(self) -> list[Block]:
         """The blocks, first to last."""
         return cast("list[Block]", list(self.blocks))
@@ -111,7 +120,7 @@ class Decoder(nn.Module):
         """Logits (B, T, rows) of texts (B, T), each place given the tokens up to it.
 
         `documents`, int64 (B, T), numbers the documents that stand in a row: none looks into another, and places count
-        from each one's start.
+        from each one's start.  What is numbered `FOR_ALL`, first in its row, stands before each of them.
         """
         return self.head(self.stream(tokens, documents, routes))
 
@@ -163,5 +172,7 @@ def whole(tokens: Tensor, documents: Tensor | None) -> tuple[Tensor, Memory]:
     opened = torch.ones_like(documents, dtype=torch.bool)
     opened[:, 1:] = documents[:, 1:] != documents[:, :-1]
     starts = torch.where(opened, steps, 0).cummax(1).values  # (B, T): where the document of each place began
-    seen = (starts[:, :, None] <= steps) & (steps <= steps[:, None])  # (B, T, S)
-    return steps - starts, Itself(seen)
+    front = documents == FOR_ALL
+    seen = ((starts[:, :, None] <= steps) | front[:, None]) & (steps <= steps[:, None])  # (B, T, S)
+    places = steps - starts + torch.where(front, 0, front.sum(1, keepdim=True))
+    return places, Itself(seen, places)

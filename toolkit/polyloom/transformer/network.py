@@ -15,15 +15,14 @@ vocabularies or distributions.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, cast, final
+from typing import Any, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from polyloom.transformer.attention import Itself
 from polyloom.transformer.cache import Cache, Cached, Many
 from polyloom.transformer.decoder import Decoder
-from polyloom.transformer.soft import SoftEmbedding
 from polyloom.transformer.swift import Swift, swift
 
 HEAD_BYTES = 32 * 2**20  # of logits that are made at once
@@ -79,8 +78,7 @@ class DecoderNetwork(Network):
         self.decoder = decoder
         config = decoder.config
         self.rows, self.context, self.begin, self.opens = config.rows, config.context, config.begin, config.opens
-        embedding = cast("nn.Module", decoder.embedding)
-        self.soft = embedding.ids if isinstance(embedding, SoftEmbedding) else ()
+        self.soft = decoder.soft
 
     @property
     def device(self) -> torch.device:
