@@ -54,6 +54,12 @@ def test_alone_it_prints_help_with_every_command(place: Path) -> None:
         assert "polyloom expert" in run("expert", word, "--help").stdout
 
 
+def test_every_example_has_a_line_of_its_own(place: Path) -> None:
+    lines = [line.strip() for line in run("expert", "validate", "--help").stdout.splitlines()]
+    assert "polyloom expert validate expert-sql" in lines
+    assert "polyloom expert validate --schema > expert.schema.json" in lines
+
+
 @pytest.mark.parametrize("old", [(), ("--v1",)])
 def test_a_new_one_is_sound_and_packs(place: Path, old: tuple[str, ...]) -> None:
     assert run("expert", "new", "expert-sql", "--base", "org/Tiny", *old).stdout == "expert-sql\n"

@@ -5,6 +5,9 @@ as a name with the first line of its docstring; running it puts the real command
 is said then, is the business of `exits`.
 """
 
+import inspect
+import re
+import textwrap
 from importlib.metadata import EntryPoint
 from typing import Any, final
 
@@ -67,8 +70,14 @@ def _built(point: EntryPoint, context: Any) -> Any:
 def _explained(command: Any, context: Any) -> None:
     """Mend the help of a command and of those below it."""
     _flags_take_nothing(command.get_params(context))
+    command.help = _with_fences(inspect.cleandoc(command.help or ""))
     for below in getattr(command, "commands", {}).values():
         _explained(below, context)
+
+
+def _with_fences(text: str) -> str:
+    """Examples, which stand four spaces in, between fences: typer takes away the spaces that all lines but one have."""
+    return re.sub(r"(?m)(?:^ {4}.*\n?)+", lambda found: f"```\n{textwrap.dedent(found[0]).rstrip()}\n```\n", text)
 
 
 def _flags_take_nothing(parameters: list[Any]) -> list[Any]:
