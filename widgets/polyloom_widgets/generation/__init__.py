@@ -1,0 +1,5 @@
+"""Writing as a widget: stream, scrub, alternatives, forks."""
+
+from polyloom_widgets.generation.generation import GenerationView
+
+__all__ = ["GenerationView"]
