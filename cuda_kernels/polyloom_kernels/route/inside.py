@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from polyloom_kernels import _device
+from polyloom_kernels._cuda import Device
+from polyloom_kernels.route import cuda
 from polyloom_kernels.route.operation import routed
 from polyloom_kernels.route.reference import GateKind
 
@@ -61,8 +64,7 @@ def _compiled(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalis
     return weights, chosen, order, inverse, offsets
 
 
-@torch.library.custom_op("polyloom::route", mutates_args=())
-def _route(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalise: bool) -> Five:
+def _plain(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalise: bool) -> Five:
     """In plain torch, for devices that have nothing better.
 
     Weights come first, because torch's own check of operators adds up outputs in the type of the first.
@@ -79,7 +81,22 @@ def _route(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalise: 
     return weights, chosen, order, inverse, torch.nn.functional.pad(ends, (1, 0))
 
 
+_route = torch.library.custom_op("polyloom::route", _plain, mutates_args=())
+
+
+def _launched(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalise: bool) -> Five:
+    """On a GPU that can be used and for sizes that fit; else in plain torch."""
+    tokens, experts = scores.shape
+    if scores.dtype != torch.float32 or not cuda.fits(tokens, experts, active) or not _device.usable():
+        return _plain(scores, bias, active, sigmoid, normalise)
+    machine: Any = Device.of(scores)
+    given = (scores.contiguous(), bias.contiguous(), active, sigmoid, normalise)
+    chosen, weights, order, inverse, offsets = cuda.run(machine, *given)
+    return weights, chosen, order, inverse, offsets
+
+
 _route.register_kernel("cpu")(_compiled)  # pyright: ignore[reportUnknownMemberType] - untyped
+_route.register_kernel("cuda")(_launched)  # pyright: ignore[reportUnknownMemberType] - untyped
 
 
 @_route.register_fake  # pyright: ignore[reportUnknownMemberType] - untyped

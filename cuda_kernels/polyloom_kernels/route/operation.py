@@ -5,12 +5,13 @@ with one exponential and about log k comparisons a score.  That is little: what 
 it usually is.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from polyloom_kernels import _device
 from polyloom_kernels.jit import Backend, Compiled, frozen
-from polyloom_kernels.route import reference
+from polyloom_kernels.route import cuda, reference
 from polyloom_kernels.route.reference import GateKind, Numbers, Routed
 
 COMPILED = Compiled("polyloom_kernels.route.cpu")
@@ -23,7 +24,7 @@ def route(
     bias: Numbers | None = None,
     gate: GateKind = "softmax",
     normalise: bool = True,
-    backend: Backend = "auto",
+    backend: Backend | Literal["cuda"] = "auto",
 ) -> Routed:
     """Send each token to the `active` experts that its scores want most.
 
@@ -32,7 +33,13 @@ def route(
     With `normalise` the weights of a token sum to 1.  Ties go to the lower number, so the result is the same every
     time.  Compiled code reads float32; float64 is read by the reference.  Back ends agree within rounding, and on the
     experts unless rounding decides between two.  Raises TypeError or ValueError for what does not fit.
+
+    With "cuda" both are float32 tensors of torch on a GPU, and so are the results; scores that are no numbers are not
+    looked for, because that would be waited for.  Raises RuntimeError if there is no GPU, and says why.
     """
+    if backend == "cuda":
+        _device.required()
+        return _on_gpu(scores, active, bias, gate, normalise)
     _check(scores, active, bias, gate)
     added = np.zeros(scores.shape[1], scores.dtype) if bias is None else bias
     return routed(scores, active, added, gate, normalise, backend)
@@ -54,6 +61,25 @@ def routed(
     given, added = frozen(np.ascontiguousarray(scores)), frozen(np.ascontiguousarray(bias))
     compiled.route(given, added, gate == "sigmoid", bool(normalise), *out)
     return out
+
+
+def _on_gpu(scores: Any, active: int, bias: Any, gate: GateKind, normalise: bool) -> Routed:
+    from polyloom_kernels._cuda import Device
+
+    added = scores.new_zeros(scores.shape[-1:]) if bias is None else bias
+    if scores.ndim != 2 or added.shape != scores.shape[1:] or gate not in GATES:
+        raise ValueError(
+            f"Expected scores (N, E), a bias (E,) and a gate of {GATES}, "
+            f"got {tuple(scores.shape)}, {tuple(added.shape)} and {gate!r}."
+        )
+    tokens, experts = scores.shape
+    if not cuda.fits(tokens, experts, active):
+        raise ValueError(
+            f"On a GPU there are at most {cuda.EXPERTS} experts, {cuda.CHOICES} choices of a token and {cuda.MOST:,} "
+            f"scores; got scores {tuple(scores.shape)} and {active} choices."
+        )
+    machine: Any = Device.of(scores)
+    return Routed(*cuda.run(machine, scores, added, active, gate == "sigmoid", normalise))
 
 
 def _check(scores: Any, active: Any, bias: Any, gate: Any) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polyloom_kernels.route as face
-from polyloom_kernels.route import Routed, cpu, operation, reference, route
+from polyloom_kernels import _device
+from polyloom_kernels.route import Routed, cpu, cuda, operation, reference, route
 
 BACKENDS = ("reference", "cpu")
 
@@ -179,6 +180,27 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
 def test_what_does_not_fit_is_refused(change: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         route(**({"scores": FLOATS, "active": 2} | change))
+
+
+@pytest.mark.skipif(_device.usable(), reason="there is a GPU here")
+def test_without_a_gpu_it_says_why() -> None:
+    with pytest.raises(RuntimeError, match='"cuda" cannot be used: torch'):
+        route(FLOATS, 2, backend="cuda")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "experts", "active", "fit"),
+    [
+        (9, 512, 32, True),
+        (9, 513, 2, False),
+        (9, 64, 33, False),
+        (9, 4, 5, False),
+        (9, 4, 0, False),
+        (2**25, 64, 2, False),
+    ],
+)
+def test_what_fits_a_gpu(tokens: int, experts: int, active: int, fit: bool) -> None:
+    assert cuda.fits(tokens, experts, active) is fit
 
 
 @pytest.mark.parametrize("name", face.__all__)

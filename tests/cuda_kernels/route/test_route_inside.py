@@ -53,6 +53,14 @@ def test_torch_accepts_the_operator(gate: str, normalise: bool) -> None:
         torch.library.opcheck(inside._route, (scores, bias.to(scores.dtype), 3, gate == "sigmoid", normalise))
 
 
+@pytest.mark.parametrize(("gate", "normalise"), KINDS)
+def test_a_device_without_code_of_its_own_gets_the_same(gate: Any, normalise: bool) -> None:
+    scores, bias = scores_of().detach().round(decimals=1), torch.tensor([0, -torch.inf, 0, torch.inf, 0.1, 0]).double()
+    given = (scores, bias, 3, gate == "sigmoid", normalise)
+    for ours, plain in zip(inside._compiled(*given), inside._plain(*given), strict=True):
+        torch.testing.assert_close(ours, plain)
+
+
 def test_its_permutation_sorts_by_expert_and_back() -> None:
     found = route(scores_of(), 2)
     flat = found.chosen.flatten()
