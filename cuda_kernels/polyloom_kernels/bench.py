@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-MEASURED = tuple(f"polyloom_kernels.{name}.bench" for name in ("count", "recall", "decode", "experts", "lora", "sample"))
+MEASURED = tuple(f"polyloom_kernels.{name}.bench" for name in ("count", "recall", "decode", "experts", "lora", "route", "sample"))
 
 
 def rows(shared: Path | None) -> Iterator[dict[str, Any]]:
