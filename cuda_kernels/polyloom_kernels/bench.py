@@ -5,7 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-MEASURED = tuple(f"polyloom_kernels.{name}.bench" for name in ("count", "recall", "decode", "experts", "lora", "route", "sample"))
+NAMES = ("count", "recall", "decode", "experts", "lora", "route", "sample")
+MEASURED = tuple(f"polyloom_kernels.{name}.bench" for name in NAMES)
 
 
 def rows(shared: Path | None) -> Iterator[dict[str, Any]]:
