@@ -10,7 +10,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,22 @@ from numpy.typing import NDArray
 
 from polyloom_kernels import _device, _nvrtc
 from polyloom_kernels._launch import BF16, HEADER, KINDS, Array, Kernel, check, count, number, three
+from polyloom_kernels.jit import Backend
+
+
+def on_gpu(backend: Backend, *arrays: Any) -> bool:
+    """Whether this call is for the GPU: because it was asked for, or because that is where the tensors are.
+
+    Never falls back: raises RuntimeError with the reason if that GPU cannot be used.
+    """
+    wanted = backend == "cuda" or (backend == "auto" and any(_on_gpu(each) for each in arrays))
+    if wanted:
+        _device.required()
+    return wanted
+
+
+def _on_gpu(array: Any) -> bool:
+    return getattr(getattr(array, "device", None), "type", None) == "cuda"
 
 
 class Device:
@@ -42,20 +58,20 @@ class Device:
             raise ValueError(f'backend="cuda" takes tensors on a GPU, got one on {tensor.device}: tensor.cuda().')
         return cls(tensor.device.index)
 
-    @cached_property
+    @property
     def architecture(self) -> str:
         """As the compiler names it, such as sm_90."""
         return "sm_{}{}".format(*self._torch.cuda.get_device_capability(self.index))
 
-    @cached_property
+    @property
     def processors(self) -> int:
         """Multiprocessors."""
-        return self._cupy.cuda.Device(self.index).attributes["MultiProcessorCount"]
+        return _attributes(self.index)["MultiProcessorCount"]
 
-    @cached_property
+    @property
     def most_shared(self) -> int:
         """Bytes of shared memory that a block can have."""
-        return self._cupy.cuda.Device(self.index).attributes["MaxSharedMemoryPerBlockOptin"]
+        return _attributes(self.index)["MaxSharedMemoryPerBlockOptin"]
 
     def array(self, values: NDArray[Any], kind: str) -> Any:
         """A tensor of these values."""
@@ -128,6 +144,11 @@ class Device:
         function = self._cupy.RawModule(path=str(kept(kernel, self.architecture))).get_function(kernel.name)
         function.max_dynamic_shared_size_bytes = self.most_shared - function.shared_size_bytes
         return function
+
+
+@cache
+def _attributes(index: int) -> dict[str, int]:
+    return import_module("cupy").cuda.Device(index).attributes
 
 
 class _Stream:

@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeAlias
 
 from numpy.typing import NDArray
 
-Backend: TypeAlias = Literal["auto", "cpu", "reference"]
+Backend: TypeAlias = Literal["auto", "cuda", "cpu", "reference"]
 
 QUICK = 0.005  # seconds: work that NumPy does sooner than this is not worth importing numba for
 UNCOLOURED = "NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING"
@@ -29,10 +29,14 @@ LONG = 5.0  # seconds: compiling takes about as long, so work that would keep Nu
 
 
 class Compiled:
-    """The compiled back end in `module`; nothing is imported before it is asked for."""
+    """The compiled back end in `module`; nothing is imported before it is asked for.
 
-    def __init__(self, module: str) -> None:
+    `cuda` says that the operation can also run on a GPU, which is for the operation to see to (`_cuda.py`).
+    """
+
+    def __init__(self, module: str, cuda: bool = False) -> None:
         self.module = module
+        self.names = ("auto", "cuda", "cpu", "reference") if cuda else ("auto", "cpu", "reference")
         self.reason: str | None = None  # why it cannot be had, once that is known
         self._ready: ModuleType | None = None
         self._thread: threading.Thread | None = None
@@ -66,7 +70,8 @@ class Compiled:
             return self.wait()
         if backend == "reference":
             return None
-        raise ValueError(f"Unknown back end {backend!r}; there are 'auto', 'cpu' and 'reference'.")
+        *names, last = map(repr, self.names)
+        raise ValueError(f"Unknown back end {backend!r}; there are {', '.join(names)} and {last}.")
 
     def _waited(self) -> ModuleType | None:
         if self._ready is None:
@@ -110,6 +115,8 @@ def _import_numba() -> None:
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
     """A read-only view of what a kernel only reads, as its signature says: `Array(int64, 1, 'C', readonly=True)`."""
+    if not array.flags.writeable:
+        return array
     view = array.view()
     view.setflags(write=False)
     return view

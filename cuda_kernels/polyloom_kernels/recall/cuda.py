@@ -4,9 +4,12 @@ Contexts are pieces of one text: text[first[i] : last[i]], of which the window c
 after another, and every place of a text is a context too.
 """
 
+import threading
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
+from polyloom_kernels._cuda import Device
 from polyloom_kernels._launch import Kernel, Machine
 from polyloom_kernels.recall.store import NARROW, Integers, Store
 
@@ -47,6 +50,19 @@ def place(machine: Machine, store: Store) -> Placed:
     """Copy a store to a machine."""
     table, arena = machine.array(store.table, "unsigned long long"), machine.array(store.arena, "unsigned char")
     return Placed(table, arena, machine.array(store.bias, "int"), store.window, store.layers, store.size)
+
+
+_PLACED: "WeakKeyDictionary[Store, dict[int, Placed]]" = WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def placed(machine: Device, store: Store) -> Placed:
+    """A store on a GPU, copied there once for as long as it is used."""
+    with _LOCK:
+        on = _PLACED.setdefault(store, {})
+        if machine.index not in on:
+            on[machine.index] = place(machine, store)
+        return on[machine.index]
 
 
 def run(

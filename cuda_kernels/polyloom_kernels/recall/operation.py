@@ -8,6 +8,9 @@
 `distance` is 1 for the newest token of a context; tokens further back than the window do not count.  Divisions round
 down.  The sums are integers, so their order never matters and every back end gives the same bits.  A token is *touched*
 if a row of the context lists it, whatever its sum; the others have their bias and still compete.
+
+On a GPU (`recall.cu`) a store is placed once, and contexts are asked many at a time: 25 KB from memory for each, with
+32 tokens, 4 layers and full rows.  There "auto" never goes by itself, because a store is made of NumPy's arrays.
 """
 
 import threading
@@ -16,18 +19,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from polyloom_kernels import threads
+from polyloom_kernels._cuda import Device, on_gpu
 from polyloom_kernels.jit import Backend, Compiled
-from polyloom_kernels.recall import reference
+from polyloom_kernels.recall import cuda, reference
 from polyloom_kernels.recall.store import LIMIT, UNIT, Integers, Store
 
 FEW = 256  # up to so many best tokens are kept in a short sorted list; more are sorted out of all scores
 HEAVIEST = 1 << 15  # a layer weight
 
-COMPILED = Compiled("polyloom_kernels.recall.cpu")
+COMPILED = Compiled("polyloom_kernels.recall.cpu", cuda=True)
 
 
 class Recalled(NamedTuple):
-    """The best tokens, int64 (k,), best first, ties by smaller id; their scores in Q16, int32 (k,)."""
+    """The best tokens, int64 (k,), best first, ties by smaller id; their scores in Q16, int32 (k,).
+
+    Of many contexts both are (n, k).
+    """
 
     tokens: Integers
     scores: NDArray[np.int32]
@@ -64,6 +72,8 @@ def recall(
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}.")
     k, recent, given = min(k, store.size), context[-store.window :], _given(store, layer_weights)
+    if on_gpu(backend):
+        return Recalled(*(each[0] for each in _on_gpu(store, recent[None], k, given)))
     compiled = COMPILED.chosen(backend)
     if compiled is None:
         return _referred(store, recent, given, k)
@@ -81,6 +91,30 @@ def recall(
     return found if used >= 0 else _refuse()
 
 
+def recall_many(
+    store: Store, contexts: Integers, k: int = 10, layer_weights: Integers | None = None, backend: Backend = "auto"
+) -> Recalled:
+    """The k best tokens after each of n contexts of the same length, int64 (n, length), newest last; n may be zero.
+
+    Raises as `recall` does.
+    """
+    if contexts.ndim != 2:
+        raise ValueError(f"Expected contexts of shape (n, length), got {contexts.shape}.")
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}.")
+    if on_gpu(backend):
+        return _on_gpu(store, contexts[:, -store.window :], min(k, store.size), _given(store, layer_weights))
+    shape = len(contexts), min(k, store.size)
+    found = Recalled(np.empty(shape, np.int64), np.empty(shape, np.int32))
+
+    def some(part: slice) -> None:
+        for at in range(part.start, part.stop):
+            found.tokens[at], found.scores[at] = recall(store, contexts[at], k, layer_weights, backend)
+
+    threads.each(some, ((part,) for part in threads.cut(len(contexts), threads.cores())))
+    return found
+
+
 def touched(
     store: Store,
     text: Integers,
@@ -93,6 +127,8 @@ def touched(
 
     `text` is int64 (T,) and 0 ≤ first ≤ last ≤ T + 1.  Raises ValueError as `recall` does.
     """
+    if backend == "cuda":
+        raise ValueError("The sums of whole texts have no CUDA kernel; take backend='cpu'.")
     if not 0 <= first <= last <= len(text) + 1:
         raise ValueError(f"Expected places from 0 to {len(text) + 1} of a text, got {first} … {last}.")
     given = _given(store, layer_weights)
@@ -154,8 +190,20 @@ def _given(store: Store, layer_weights: Integers | None) -> Integers:
 
 
 def _check_tokens(store: Store, tokens: NDArray[Any]) -> None:
-    if len(tokens) and not (tokens.min() >= 0 and tokens.max() < store.size):
+    if tokens.size and not (tokens.min() >= 0 and tokens.max() < store.size):
         raise ValueError(f"Tokens must be from 0 to {store.size - 1}, got {tokens.min()} … {tokens.max()}.")
+
+
+def _on_gpu(store: Store, contexts: Integers, k: int, given: Integers) -> Recalled:
+    if k > cuda.MOST_BEST:
+        raise ValueError(f"On a GPU k may be at most {cuda.MOST_BEST}, got {k}.")
+    _check_tokens(store, contexts)
+    machine, ends = Device(), np.arange(len(contexts) + 1) * contexts.shape[1]
+    first, last = (machine.array(side, "long long") for side in (ends[:-1], ends[1:]))
+    text = machine.array(contexts.reshape(-1).astype(np.int32), "int")
+    ours = cuda.run(machine, cuda.placed(machine, store), text, first, last, given, k)
+    tokens, scores, refused = (machine.numpy(each) for each in ours)
+    return _refuse() if refused.any() else Recalled(tokens.astype(np.int64), scores)
 
 
 def _referred(store: Store, recent: Integers, given: Integers, k: int) -> Recalled:

@@ -1,5 +1,6 @@
 """`recall` and `touched`: the reference is what a dictionary adds up, compiled code is the reference bit for bit."""
 
+import shutil
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polyloom_kernels.recall as face
-from polyloom_kernels.recall import LONGEST, UNIT, Store, fixed, pack, recall, stack, touched
+from polyloom_kernels._device import usable
+from polyloom_kernels.recall import LONGEST, UNIT, Store, fixed, operation, pack, recall, recall_many, stack, touched
+from polyloom_kernels.shim import Shim
 
 Row = dict[int, float]
 WHOLE = 127 / 128  # nats: as the largest weight of a row it makes steps of exactly 1/128, so nothing is rounded
@@ -206,8 +209,17 @@ def test_what_cannot_be_asked_is_refused(backend: Any) -> None:
 
 
 def test_an_unknown_back_end_is_named() -> None:
-    with pytest.raises(ValueError, match="Unknown back end 'gpu'"):
+    with pytest.raises(ValueError, match="Unknown back end 'gpu'; there are 'auto', 'cuda', 'cpu' and 'reference'"):
         recall(store_of({}, [-1.0], 1), np.array([0]), backend="gpu")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="The sums of whole texts have no CUDA kernel"):
+        touched(store_of({}, [-1.0], 1), np.array([0]), 0, 1, backend="cuda")
+
+
+def test_contexts_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"Expected contexts of shape \(n, length\), got \(3,\)"):
+        recall_many(store_of({}, [-1.0], 1), np.zeros(3, np.int64))
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        recall_many(store_of({}, [-1.0], 1), np.zeros((0, 3), np.int64), 0)
 
 
 @pytest.mark.parametrize("weights", [[np.nan], [np.inf], [40_000], 1.0])
@@ -245,3 +257,54 @@ def test_stores_that_do_not_fit_are_not_stacked() -> None:
 @pytest.mark.parametrize("name", face.__all__)
 def test_the_face_names_it(name: str) -> None:
     assert getattr(face, name)
+
+
+@pytest.mark.parametrize("backend", ["auto", "cpu", "reference"])
+@pytest.mark.parametrize("shape", [(9, 4), (1, 1), (0, 3), (3, 0)])
+def test_many_contexts_are_each_one(backend: Any, shape: tuple[int, int]) -> None:
+    rows = {
+        (token, distance): {(token * 3 + distance) % 7: 1.0 + token} for token in range(7) for distance in (1, 2, 3)
+    }
+    store, weights = store_of(rows, [-1.0] * 7, 3), fixed([0.5])
+    contexts = np.random.default_rng(0).integers(0, 7, shape)
+    found = recall_many(store, contexts, 9, weights, backend=backend)
+    assert found.tokens.shape == found.scores.shape == (shape[0], 7)
+    assert (found.tokens.dtype, found.scores.dtype) == (np.int64, np.int32)
+    for at, context in enumerate(contexts):
+        one = recall(store, context, 9, weights, backend=backend)
+        assert found.tokens[at].tolist() == one.tokens.tolist()
+        assert found.scores[at].tolist() == one.scores.tolist()
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_gpu_that_is_not_there_is_no_silent_fall_back(many: bool) -> None:
+    if usable():
+        pytest.skip("there is a GPU here")
+    ask, context = (recall_many, np.zeros((2, 1), np.int64)) if many else (recall, np.zeros(1, np.int64))
+    with pytest.raises(RuntimeError, match=r'The back end "cuda" cannot be used: \w+'):
+        ask(store_of({}, [-1.0], 1), context, backend="cuda")
+
+
+def test_what_a_gpu_is_asked_is_what_the_definition_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shim in the place of a GPU: everything but the launch is the same."""
+    if shutil.which("g++") is None:
+        pytest.skip("g++, which compiles for the shim, is not installed")
+    monkeypatch.setattr(operation, "on_gpu", lambda backend: backend == "cuda")
+    monkeypatch.setattr(operation, "Device", Shim)
+    monkeypatch.setattr(Shim, "index", 0, raising=False)
+    rng = np.random.default_rng(3)
+    rows = {(token, distance): {int(rng.integers(50)): 1.0 + token} for token in range(50) for distance in (1, 2, 3)}
+    store, contexts = store_of(rows, (-rng.random(50)).tolist(), 3), rng.integers(0, 50, (6, 5))
+    for backend in ("cuda", "cuda"):  # the second time the store is there
+        ours, theirs = (recall_many(store, contexts, 4, backend=name) for name in (backend, "reference"))
+        np.testing.assert_array_equal(ours.tokens, theirs.tokens)
+        np.testing.assert_array_equal(ours.scores, theirs.scores)
+        assert (ours.tokens.dtype, ours.scores.dtype) == (np.int64, np.int32)
+    assert recall(store, contexts[0], 3, backend="cuda").tokens.tolist() == theirs.tokens[0, :3].tolist()
+    with pytest.raises(ValueError, match="k may be at most 256, got 300"):
+        recall_many(store_of({}, [-1.0] * 400, 1), contexts[:1] * 0, 300, backend="cuda")
+    heavy = store_of({(0, d): {0: 126.0} for d in range(1, 5)}, [-1.0], 4)
+    with pytest.raises(ValueError, match="Lower the layer weights"):
+        recall(heavy, np.zeros(4, np.int64), 1, fixed([33]), backend="cuda")
+    with pytest.raises(ValueError, match="from 0 to 49"):
+        recall(store, np.array([50]), 3, backend="cuda")
