@@ -124,6 +124,41 @@ def test_a_soft_prompt_of_another_width_is_refused(tmp_path: Path) -> None:
         read_adapter(folder, ours("llama"))
 
 
+BEYOND: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("llama", {"target_modules": ["q_proj", "lm_head"]}, ["lm_head.lora_A.weight", "lm_head.lora_B.weight"]),
+    ("llama", {"target_modules": ["lm_head"]}, ["lm_head.lora_A.weight", "0 of 2 tensors bound"]),
+    ("llama", {"target_modules": ["q_proj", "embed_tokens"]}, ["model.embed_tokens.lora_embedding_A"]),
+    ("gpt2", {"target_modules": ["c_attn", "wte"]}, ["transformer.wte.lora_embedding_B"]),
+    ("qwen3-moe", {"target_modules": ["q_proj"], "target_parameters": ["mlp.experts.gate_up_proj"]}, ["experts"]),
+    ("llama", {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}, ["modules_to_save", "lm_head"]),
+]
+
+
+@pytest.mark.parametrize(("family", "fields", "listed"), BEYOND, ids=[str(fields) for _, fields, _ in BEYOND])
+def test_what_is_not_a_map_of_a_block_is_refused_by_name(
+    family: str, fields: dict[str, Any], listed: list[str], tmp_path: Path
+) -> None:
+    theirs = wrapped(family, peft.LoraConfig(r=2, **fields))
+    theirs.save_pretrained(tmp_path / "theirs", save_embedding_layers=False)
+    with pytest.raises(FileError) as raised:
+        read_adapter(tmp_path / "theirs", ours(family))
+    assert all(name in str(raised.value) for name in listed)
+    beyond = [name for name in fields["target_modules"] if name not in ("q_proj", "c_attn")]
+    assert (f"It is for {', '.join(beyond)} too; of this model can be adapted:" in str(raised.value)) == bool(beyond)
+
+
+def test_experts_one_by_one_are_refused_by_name(tmp_path: Path) -> None:
+    """As older versions wrote them: a matrix for each expert."""
+    wrapped("qwen3-moe", peft.LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(tmp_path / "a")
+    tensors = load_file(tmp_path / "a" / "adapter_model.safetensors")
+    name = "base_model.model.model.layers.0.mlp.experts.3.up_proj.lora_A.weight"
+    save_file(tensors | {name: torch.ones(2, 32)}, tmp_path / "a" / "adapter_model.safetensors")
+    place = tmp_path / "a" / "adapter_config.json"
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"target_modules": ["q_proj", "up_proj"]}))
+    with pytest.raises(FileError, match=r"6 of 7 tensors bound; in 1 places: left over .*up_proj.*for up_proj too"):
+        read_adapter(tmp_path / "a", ours("qwen3-moe"))
+
+
 def some(folder: Path, **changes: Any) -> Path:
     """A LoRA for a Llama, with another config; a name that is given None goes."""
     tuned("llama", "lora").save_pretrained(folder)

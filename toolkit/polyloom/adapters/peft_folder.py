@@ -5,7 +5,8 @@
 
 A folder speaks of modules by the names of a family (Llama, Mistral, Qwen3, GPT-2); which of ours lie in which of theirs
 says `huggingface_names`.  Reading fails closed: the modules that the config names must all be there with tensors of
-their shape, no tensor may be left over, and a setting that would change what is computed, and that is not known here,
+their shape, no tensor may be left over (so what adapts embeddings, the output or a mixture's experts is refused, for
+none of them is a linear map of a block), and a setting that would change what is computed, and that is not known here,
 is refused by name.  Tensors of 16 bits are read as float32.  Pickled adapters are refused, because opening one runs
 code.
 """
@@ -64,7 +65,8 @@ def read_adapter(folder: str | os.PathLike[str], model: TransformerModel) -> Ada
     if table.get("peft_type") == "PROMPT_TUNING":
         return read_prompt(tensors, model.decoder, place)
     kind = _kind(table, place)
-    modules = {path: maps for path, maps in _modules(model.decoder).items() if _targeted(table, path, place)}
+    there = _modules(model.decoder)
+    modules = {path: maps for path, maps in there.items() if _targeted(table, path, place)}
     updates: dict[str, Update] = {}
     faults, known = list[str](), set[str]()
     for path, maps in modules.items():
@@ -81,7 +83,9 @@ def read_adapter(folder: str | os.PathLike[str], model: TransformerModel) -> Ada
     if faults or not modules:
         bound = len(known & set(tensors))
         why = f"in {len(faults)} places: {listed(dict.fromkeys(faults))}" if faults else "it names no module of it"
-        raise FileError(f"{place} does not fit the model, {bound} of {len(tensors)} tensors bound; {why}.")
+        raise FileError(
+            f"{place} does not fit the model, {bound} of {len(tensors)} tensors bound; {why}.{_beyond(table, there)}"
+        )
     return Adapter(_method(kind, table, updates, model.decoder), updates)
 
 
@@ -159,6 +163,14 @@ def _named(given: object, path: str) -> bool:
     if isinstance(given, str):
         return re.fullmatch(given, path) is not None
     return any(path == name or path.endswith(f".{name}") for name in cast("Iterable[str]", given or ()))
+
+
+def _beyond(table: Mapping[str, Any], paths: Iterable[str]) -> str:
+    """A sentence on the modules that a config names and that cannot be adapted here; empty if there are none."""
+    targets, known = table["target_modules"], list(paths)
+    named = [] if isinstance(targets, str) else [one for one in targets if not any(_named([one], x) for x in known)]
+    ends = ", ".join(dict.fromkeys(path.rpartition(".")[2] for path in known))
+    return f" It is for {', '.join(named)} too; of this model can be adapted: {ends}." if named else ""
 
 
 def _low(table: Mapping[str, Any], path: str) -> tuple[int, float]:
