@@ -38,6 +38,11 @@ def together(jobs: Sequence[Callable[[], Result]]) -> list[Result]:
     return first + [future.result() for future in waiting]
 
 
+def beside(job: Callable[[], object]) -> None:
+    """Start a job and go on: nobody waits for it, or hears of what it raises."""
+    _submitted(job)
+
+
 def each(work: Callable[..., Result], jobs: Iterable[tuple[Any, ...]], threads: int | None = None) -> list[Result]:
     """Call `work` with the arguments of each job; the results in order.
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from polyloom_kernels.decode.operation import Machine, prepare
-from polyloom_kernels.decode.weights import Floats, Layer, Matrix, Numbers, Shape, Weights
+from polyloom_kernels.decode.weights import Feed, Floats, Layer, Matrix, Norm, Numbers, Shape, Weights
 from polyloom_kernels.limit import bandwidth, buffer
 
 SHAPE = Shape(vocabulary=16_384, heads=8, kv_heads=4, head_size=64)
@@ -63,13 +63,14 @@ def model(kind: str) -> Weights:
 
     layers = tuple(
         Layer(
-            *(gain(WIDTH), matrix(queries, WIDTH), matrix(keys, WIDTH), matrix(keys, WIDTH), matrix(WIDTH, queries)),
-            *(gain(WIDTH), matrix(HIDDEN, WIDTH), matrix(HIDDEN, WIDTH), matrix(WIDTH, HIDDEN)),
+            *(Norm(gain(WIDTH)), matrix(queries, WIDTH), matrix(keys, WIDTH), matrix(keys, WIDTH)),
+            *(matrix(WIDTH, queries), Norm(gain(WIDTH))),
+            Feed(matrix(HIDDEN, WIDTH), matrix(HIDDEN, WIDTH), matrix(WIDTH, HIDDEN)),
             *(gain(SHAPE.head_size), gain(SHAPE.head_size)),
         )
         for _ in range(LAYERS)
     )
-    return Weights(matrix(SHAPE.vocabulary, WIDTH), layers, gain(WIDTH))
+    return Weights(matrix(SHAPE.vocabulary, WIDTH), layers, Norm(gain(WIDTH)))
 
 
 def measured(machine: Machine, limit: Callable[[], float]) -> tuple[float, float]:

@@ -1,69 +1,84 @@
 # pyright: basic, reportCallIssue=false
 # numba compiles these functions; its decorators have no types, and an intrinsic is called without its typing context.
-"""`decode` compiled for the processor: one call a token, at the speed at which the weights can be read.
+"""`decode` compiled for the processor: one call for some tokens, at the speed at which the weights can be read.
 
-Every matrix is read once, from its first byte to its last; everything else stays in the cache and is a few parts in a
-hundred.  All kinds of models are one compiled function: matrices are a table of addresses, and how they are stored is
-asked once a matrix.
+For one token every matrix is read once, from its first byte to its last; everything else stays in the cache and is a
+few parts in a hundred.  Of several tokens each is read as if it were alone, to the last bit, but a row of weights meets
+all of them while it is at hand.  All kinds of models are one compiled function: matrices are a table of addresses, and
+how they are stored is asked once a matrix.
 """
+
+from functools import cache
 
 import numpy as np
 from numba import carray, njit, types  # pyright: ignore[reportPrivateImportUsage]
+from numba.core.registry import cpu_target
 
+from polyloom_kernels import integers
 from polyloom_kernels.activation import FREE, clear, open_gate, power
-from polyloom_kernels.dots import BFLOAT16, FLOAT32, INT8, tile
+from polyloom_kernels.decode.plan import (
+    ACTIVE,
+    ADDRESS,
+    BEND,
+    BFLOAT16,
+    CHOICE,
+    COLUMNS,
+    DENSE,
+    EXPERTS,
+    FIRST,
+    FLOAT32,
+    KIND,
+    NORMALISE,
+    SCALES,
+    SIGMOID,
+    STRIDE,
+    WINDOW,
+)
+from polyloom_kernels.decode.product import SIZE, THREADS, assist, multiply, room
+from polyloom_kernels.dots import FLOAT32 as REALS
+from polyloom_kernels.dots import tile
+from polyloom_kernels.gang import OVER
 from polyloom_kernels.intrinsics import pointer
 
 U = np.uint64
 F = np.float32
-SUMS = 2  # vectors of a row at a time: one line of memory for each request, and the additions overlap
-REAL = tile(FLOAT32, 1, 1, SUMS, 640)  # bytes ahead: half as far or twice as far is slower by a twentieth
-BRAIN = tile(BFLOAT16, 1, 1, SUMS, 1280)
-BYTE = tile(INT8, 1, 1, SUMS, 1280)
-MATRICES = 7  # of a layer
+ONE_KEY, FOUR_KEYS = tile(REALS, 1, 1, 1, 1024), tile(REALS, 4, 1, 1, 1024)
+GATED, GELU, GELU_TANH = 0, 1, 2  # feed-forwards, in the order of `weights.BENDS`; the last is a squared ReLU
 
 
-@njit(nogil=True, fastmath=FREE, error_model="numpy")
-def multiply(record, x, y, kept):
-    """y = W x + b for the first rows of a matrix, as many as y has; added to what y holds, if it is to be kept."""
-    address, kind, columns, bias, scales = record[0], record[1], record[2], record[3], record[4]
-    source = x.ctypes.data
-    if not kept:
-        clear(y)
-    if kind == FLOAT32:
-        for row in range(len(y)):
-            y[row] += REAL((address,), columns, source, 0)[0]
-            address += 4 * columns
-    elif kind == BFLOAT16:
-        for row in range(len(y)):
-            y[row] += BRAIN((address,), columns, source, 0)[0]
-            address += 2 * columns
-    else:
-        steps = carray(pointer(scales), (len(y),), np.float32)
-        for row in range(len(y)):
-            y[row] += steps[row] * BYTE((address,), columns, source, 0)[0]
-            address += columns
-    if bias:
-        added = carray(pointer(bias), (len(y),), np.float32)
-        for row in range(len(y)):
-            y[row] += added[row]
+@cache
+def ways():
+    """The ways of `integers` that this processor knows; asking LLVM takes as long as reading a token."""
+    return integers.known(cpu_target.target_context)
+
+
+def gang(threads):
+    """The words by which so many threads read together."""
+    found = np.zeros(SIZE, np.int64)
+    found[THREADS] = threads
+    return found
+
+
+def dismiss(gang):
+    """Let the others go: there will be no more jobs."""
+    gang[OVER] = 1
 
 
 @njit(nogil=True, fastmath=FREE, error_model="numpy")
 def look_up(record, row, x):
     """Row of a matrix as float32, into x."""
-    address, kind, columns = record[0], record[1], record[2]
+    address, kind, columns = record[ADDRESS] + row * record[STRIDE], record[KIND], record[COLUMNS]
     if kind == FLOAT32:
-        real = carray(pointer(address + 4 * row * columns), (columns,), np.float32)
+        real = carray(pointer(address), (columns,), np.float32)
         for k in range(columns):
             x[k] = real[k]
     elif kind == BFLOAT16:
-        stored = carray(pointer(address + 2 * row * columns), (columns,), np.uint16)
+        stored = carray(pointer(address), (columns,), np.uint16)
         for k in range(columns):
             x[k] = np.uint32(np.uint32(stored[k]) << np.uint32(16)).view(np.float32)
     else:
-        small = carray(pointer(address + row * columns), (columns,), np.int8)
-        step = carray(pointer(record[4]), (row + 1,), np.float32)[row]
+        small = carray(pointer(address), (columns,), np.int8)
+        step = carray(pointer(record[SCALES]), (row + 1,), np.float32)[row]
         for k in range(columns):
             x[k] = step * F(small[k])
 
@@ -80,6 +95,30 @@ def normalise(x, gain, eps, out):
 
 
 @njit(nogil=True, fastmath=FREE, error_model="numpy")
+def standardise(x, gain, eps, out):
+    """(x − mean x) / √(var x + ε) · g + b; `gain` is g, then b."""
+    size, total, square = U(len(x)), F(0), F(0)
+    for k in range(size):
+        total += x[k]
+    mean = total / F(len(x))
+    for k in range(size):
+        square += (x[k] - mean) * (x[k] - mean)
+    scale = F(1) / np.sqrt(square / F(len(x)) + eps)
+    for k in range(size):
+        out[k] = (x[k] - mean) * scale * gain[k] + gain[size + k]
+
+
+@njit(nogil=True, error_model="numpy")
+def normalised(x, gain, eps, centred, out):
+    """Each row of x by the norm of the model."""
+    for n in range(len(x)):
+        if centred:
+            standardise(x[n], gain, eps, out[n])
+        else:
+            normalise(x[n], gain, eps, out[n])
+
+
+@njit(nogil=True, fastmath=FREE, error_model="numpy")
 def rotate(x, turn):
     """Turn each pair (x_i, x_{i + half}) of one head by its angle."""
     half = U(turn.shape[1])
@@ -91,23 +130,35 @@ def rotate(x, turn):
 
 @njit(nogil=True, fastmath=FREE, error_model="numpy")
 def attend(query, keys, values, first, last, weight, out):
-    """One head over the positions first … last of its keys and values, (capacity, size)."""
-    size, seen = U(len(query)), U(last + 1 - first)
-    scale, most, total = F(1) / np.sqrt(F(size)), F(-3e38), F(0)
-    for p in range(seen):
-        score, row = F(0), keys[first + p]
-        for k in range(size):
-            score += query[k] * row[k]
-        weight[p] = score * scale
+    """One head over the positions first … last of its keys and values, (capacity, size), four at a time."""
+    size, seen = U(len(query)), last + 1 - first
+    scale, most, total, fours = F(1) / np.sqrt(F(size)), F(-3e38), F(0), seen // 4 * 4
+    line, key, source = 4 * len(query), np.int64(keys[first].ctypes.data), np.int64(query.ctypes.data)
+    for p in range(0, fours, 4):
+        found = FOUR_KEYS((key, key + line, key + 2 * line, key + 3 * line), len(query), source, 0)
+        weight[p], weight[p + 1], weight[p + 2], weight[p + 3] = found
+        key += 4 * line
+    for p in range(fours, seen):
+        weight[p] = ONE_KEY((key,), len(query), source, 0)[0]
+        key += line
+    for p in range(U(seen)):
+        weight[p] *= scale
         most = max(most, weight[p])
-    for p in range(seen):
+    for p in range(U(seen)):
         weight[p] = power(weight[p] - most)
         total += weight[p]
     clear(out)
-    for p in range(seen):
-        share, row = weight[p] / total, values[first + p]
+    for p in range(0, fours, 4):
+        a, b, c, d = values[first + p], values[first + p + 1], values[first + p + 2], values[first + p + 3]
         for k in range(size):
-            out[k] += share * row[k]
+            low, high = weight[p] * a[k] + weight[p + 1] * b[k], weight[p + 2] * c[k] + weight[p + 3] * d[k]
+            out[k] += low + high
+    for p in range(fours, seen):
+        row = values[first + p]
+        for k in range(size):
+            out[k] += weight[p] * row[k]
+    for k in range(size):
+        out[k] /= total
 
 
 @njit(nogil=True, fastmath=FREE, error_model="numpy")
@@ -119,59 +170,207 @@ def look_back(query, keys, values, first, last, out):
         attend(query[head], keys[head // group], values[head // group], first, last, weight, out[head])
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
-def step(plan, windows, gains, normed, eps, cap, token, position, keys, values, turn, logits):
-    """Fill `logits`; `plan` has a row for each matrix, `gains` one for each layer and one for the last norm.
+@njit(nogil=True, fastmath=FREE, error_model="numpy")
+def bend(x, kind):
+    """The feed-forwards without a gate: gelu, its approximation by tanh, or the square of what is above 0."""
+    for k in range(U(len(x))):
+        if kind == GELU:
+            x[k] = x[k] * F(0.5) * (F(1) + error_function(x[k] * F(0.70710678)))
+        elif kind == GELU_TANH:
+            inner = F(0.79788456) * (x[k] + F(0.044715) * x[k] * x[k] * x[k])
+            x[k] = x[k] * (F(1) - F(1) / (F(1) + power(F(2) * inner)))
+        else:
+            x[k] = max(x[k], F(0)) * max(x[k], F(0))
 
-    A row of gains is attention_norm, feed_norm, query_norm, key_norm; a `cap` of 0 is none.
-    """
-    layers, kv_heads, _, size = keys.shape
-    eps, cap = F(eps), F(cap)
-    width = plan[0, 2]
-    heads = plan[4, 2] // size
-    x, h = np.empty(width, np.float32), np.empty(width, np.float32)
-    query, mixed = np.empty((heads, size), np.float32), np.empty((heads, size), np.float32)
-    key, value = np.empty((kv_heads, size), np.float32), np.empty((kv_heads, size), np.float32)
-    look_up(plan[0], token, x)
-    for layer in range(layers):
-        at, gain = 1 + MATRICES * layer, gains[layer]
-        normalise(x, gain[:width], eps, h)
-        multiply(plan[at], h, query.reshape(-1), False)
-        multiply(plan[at + 1], h, key.reshape(-1), False)
-        multiply(plan[at + 2], h, value.reshape(-1), False)
-        for head in range(heads):
+
+@njit(nogil=True, error_model="numpy")
+def error_function(x):
+    """erf x within 3e-7: Abramowitz and Stegun 7.1.26."""
+    size = abs(x)
+    t = F(1) / (F(1) + F(0.3275911) * size)
+    y = ((F(1.061405429) * t - F(1.453152027)) * t + F(1.421413741)) * t - F(0.284496736)
+    found = F(1) - (y * t + F(0.254829592)) * t * power(-size * size)
+    return found if x > F(0) else -found
+
+
+@njit(nogil=True, error_model="numpy")
+def feed(gang, rounded, matrices, kind, h, out):
+    """What one feed-forward, two or three matrices in a row, makes of h; `out` may be h."""
+    count, last = len(h), len(matrices) - 1
+    hidden = matrices[last, COLUMNS]
+    up, inner = np.empty((count, last * hidden), np.float32), np.empty((count, hidden), np.float32)
+    multiply(gang, rounded, matrices[:last], h, up)
+    for n in range(count):
+        inner[n] = up[n, :hidden]
+        if kind == GATED:
+            open_gate(inner[n], up[n, hidden:])
+        else:
+            bend(inner[n], kind)
+    multiply(gang, rounded, matrices[last:], inner, out)
+
+
+@njit(nogil=True, error_model="numpy")
+def choose(scores, layer, chosen):
+    """Mark the experts that read a token; of all, the scores become the weights they would have."""
+    count, most, total = len(scores), scores.max(), F(0)
+    for e in range(count):
+        scores[e] = F(1) / (F(1) + power(-scores[e])) if layer[SIGMOID] else power(scores[e] - most)
+        total += scores[e]
+    if not layer[SIGMOID]:
+        for e in range(count):
+            scores[e] /= total
+    wanted = scores.copy()
+    if layer[CHOICE]:
+        wanted += carray(pointer(layer[CHOICE]), (count,), np.float32)
+    chosen[:] = False
+    total = F(0)
+    for _ in range(layer[ACTIVE]):
+        best = -1
+        for e in range(count):
+            if not chosen[e] and (best < 0 or wanted[e] > wanted[best]):
+                best = e
+        chosen[best] = True
+        total += scores[best]
+    if layer[NORMALISE]:
+        for e in range(count):
+            scores[e] /= total
+
+
+@njit(nogil=True, error_model="numpy")
+def mix(gang, rounded, router, matrices, layer, h, out):
+    """Add to `out` what the chosen experts make of h; `router` is one matrix, `matrices` are three for each expert."""
+    count, width = h.shape
+    experts = layer[EXPERTS]
+    scores, chosen = np.empty((count, experts), np.float32), np.empty(experts, np.bool_)
+    found = np.empty((1, width), np.float32)
+    multiply(gang, rounded, router, h, scores)
+    for n in range(count):
+        choose(scores[n], layer, chosen)
+        for e in range(experts):
+            if chosen[e]:
+                feed(gang, rounded, matrices[3 * e : 3 * e + 3], GATED, h[n : n + 1], found)
+                for k in range(U(width)):
+                    out[n, k] += scores[n, e] * found[0, k]
+
+
+@njit(nogil=True, error_model="numpy")
+def write(x, found, parts, at):
+    """Add to the stream, and note what was added to its last place."""
+    for n in range(len(x)):
+        for k in range(U(x.shape[1])):
+            x[n, k] += found[n, k]
+    if len(parts):
+        parts[at] = found[len(x) - 1]
+
+
+@njit(nogil=True, error_model="numpy")
+def embed(matrix, tokens, added, x, parts):
+    """The rows of the tokens, and what positions add."""
+    for n in range(len(tokens)):
+        look_up(matrix, tokens[n], x[n])
+    if len(parts):
+        parts[0], parts[1] = x[len(x) - 1], F(0)
+    if len(added):
+        write(x, added, parts, 1)
+
+
+@njit(nogil=True, error_model="numpy")
+def look(number, layer, gain, normed, eps, position, joint, keys, values, turns, mixed):
+    """Attention of one layer, from what is queries, keys and values of n tokens to what its heads bring."""
+    kv_heads, size, width = keys.shape[1], keys.shape[3], (len(gain) - 2 * keys.shape[3]) // 4
+    heads = mixed.shape[1] // size
+    for n in range(len(joint)):
+        parts, place = joint[n].reshape(heads + 2 * kv_heads, size), position + n
+        for head in range(heads + kv_heads):
             if normed:
-                normalise(query[head], gain[2 * width : 2 * width + size], eps, query[head])
-            rotate(query[head], turn)
+                start = 4 * width + (size if head >= heads else 0)
+                normalise(parts[head], gain[start : start + size], eps, parts[head])
+            rotate(parts[head], turns[n])
         for head in range(kv_heads):
-            if normed:
-                normalise(key[head], gain[2 * width + size :], eps, key[head])
-            rotate(key[head], turn)
             for k in range(size):
-                keys[layer, head, position, k], values[layer, head, position, k] = key[head, k], value[head, k]
-        first = max(0, position + 1 - windows[layer]) if windows[layer] else 0
-        look_back(query, keys[layer], values[layer], first, position, mixed)
-        multiply(plan[at + 3], mixed.reshape(-1), x, True)
-        normalise(x, gain[width : 2 * width], eps, h)
-        gate, up = np.empty(plan[at + 6, 2], np.float32), np.empty(plan[at + 6, 2], np.float32)
-        multiply(plan[at + 4], h, gate, False)
-        multiply(plan[at + 5], h, up, False)
-        open_gate(gate, up)
-        multiply(plan[at + 6], gate, x, True)
-    normalise(x, gains[layers, :width], eps, h)
-    multiply(plan[len(plan) - 1], h, logits, False)
+                keys[number, head, place, k] = parts[heads + head, k]
+                values[number, head, place, k] = parts[heads + kv_heads + head, k]
+        first = max(0, place + 1 - layer[WINDOW]) if layer[WINDOW] else 0
+        look_back(parts[:heads], keys[number], values[number], first, place, mixed[n].reshape(heads, size))
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def read(
+    matrices, layers, gains, eps, cap, centred, normed,
+    tokens, position, added, keys, values, turns, logits, parts, gang,
+):  # fmt: skip
+    """Fill `logits` (m, V), those after the last m of the n tokens, which stand at `position` and behind it.
+
+    `added` (n or 0, width) is what positions add to the embeddings, `turns` (n, 2, half) their cosines and sines; a
+    `cap` of 0 is none.  `parts` (2 · layers + 3 or 0, width) takes what was added to the stream of the last token:
+    embedding, positions, attention and feed-forward of each layer; and what the output matrix is given.
+    """
+    eps, cap = F(eps), F(cap)
+    count, kv_heads, size, width = len(tokens), keys.shape[1], keys.shape[3], matrices[0, COLUMNS]
+    queries = matrices[4, COLUMNS]
+    x, h = np.empty((count, width), np.float32), np.empty((count, width), np.float32)
+    joint = np.empty((count, queries + 2 * kv_heads * size), np.float32)
+    mixed, thought = np.empty((count, queries), np.float32), np.empty((count, width), np.float32)
+    rounded = np.empty((count, room(matrices)), np.int8)
+    embed(matrices[0], tokens, added, x, parts)
+    for number in range(len(layers)):
+        layer, gain = layers[number], gains[number]
+        at, end = layer[FIRST], layers[number + 1, FIRST] if number + 1 < len(layers) else len(matrices) - 1
+        normalised(x, gain[: 2 * width], eps, centred, h)
+        multiply(gang, rounded, matrices[at : at + 3], h, joint)
+        look(number, layer, gain, normed, eps, position, joint, keys, values, turns, mixed)
+        multiply(gang, rounded, matrices[at + 3 : at + 4], mixed, thought)
+        write(x, thought, parts, 2 * number + 2)
+        normalised(x, gain[2 * width : 4 * width], eps, centred, h)
+        behind = end - 3 * layer[EXPERTS]
+        if layer[DENSE]:
+            feed(gang, rounded, matrices[at + 4 + (layer[EXPERTS] > 0) : behind], layer[BEND], h, thought)
+        else:
+            thought[:] = F(0)
+        if layer[EXPERTS]:
+            mix(gang, rounded, matrices[at + 4 : at + 5], matrices[behind:end], layer, h, thought)
+        write(x, thought, parts, 2 * number + 3)
+    left = len(logits)
+    normalised(x[count - left :], gains[len(layers), : 2 * width], eps, centred, h)
+    if len(parts):
+        parts[len(parts) - 1] = h[left - 1]
+    multiply(gang, rounded, matrices[len(matrices) - 1 :], h[:left], logits)
     if cap:
-        for k in range(U(len(logits))):
-            logits[k] = cap - F(2) * cap / (F(1) + power(F(2) * logits[k] / cap))  # cap · tanh(logit / cap)
+        for n in range(left):
+            limit(logits[n], cap)
 
 
-REALS, STATE = types.float32[:, ::1], types.float32[:, :, :, ::1]
+@njit(nogil=True, fastmath=FREE, error_model="numpy")
+def limit(x, cap):
+    """cap · tanh(x / cap)."""
+    for k in range(U(len(x))):
+        x[k] = cap - F(2) * cap / (F(1) + power(F(2) * x[k] / cap))
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def aid(gang):
+    """Take parts of the jobs of whoever reads with this gang; see `gang`."""
+    assist(gang)
+
+
+TABLE, MATRIX, STATE = types.int64[:, ::1], types.float32[:, ::1], types.float32[:, :, :, ::1]
 KERNELS = (
     (
-        step,
+        read,
         (
-            *(types.int64[:, ::1], types.int64[::1], REALS, types.boolean, types.float64, types.float64),
-            *(types.int64, types.int64, STATE, STATE, REALS, types.float32[::1]),
+            *(TABLE, TABLE, MATRIX, types.float64, types.float64, types.boolean, types.boolean),
+            *(
+                types.int64[::1],
+                types.int64,
+                MATRIX,
+                STATE,
+                STATE,
+                types.float32[:, :, ::1],
+                MATRIX,
+                MATRIX,
+                types.int64[::1],
+            ),
         ),
     ),
+    (aid, (types.int64[::1],)),
 )

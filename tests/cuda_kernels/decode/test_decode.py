@@ -12,11 +12,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polyloom_kernels.decode as face
-from cuda_kernels.decode.models import KINDS, defined, random_model, turns
-from polyloom_kernels.decode import Cache, Machine, Matrix, Shape, Weights, cpu, operation, prepare, reference
+from cuda_kernels.decode.models import KINDS, REAL, WHOLE, defined, random_model, turns
+from polyloom_kernels.decode import (
+    Cache,
+    Feed,
+    Machine,
+    Matrix,
+    Mixture,
+    Norm,
+    Shape,
+    Weights,
+    cpu,
+    operation,
+    prepare,
+    reference,
+)
+from polyloom_kernels.decode.weights import BENDS, placed
+from polyloom_kernels.integers import WAYS
 
 SMALL = Shape(vocabulary=40, heads=4, kv_heads=2, head_size=6, windows=(0, 3), soft_cap=4.0)
 BACKENDS = ("reference", "cpu")
+PARTS = ("bias", "norms", "centred", "head", "mixture", "shared")
 
 
 def said(machine: Machine, tokens: list[int], turn: np.ndarray) -> np.ndarray:
@@ -26,7 +42,7 @@ def said(machine: Machine, tokens: list[int], turn: np.ndarray) -> np.ndarray:
 
 
 @st.composite
-def models(draw: st.DrawFn) -> tuple[Shape, Weights]:
+def models(draw: st.DrawFn, kinds: tuple[str, ...]) -> tuple[Shape, Weights]:
     kv_heads, layers = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     shape = Shape(
         vocabulary=draw(st.integers(1, 50)),
@@ -36,14 +52,15 @@ def models(draw: st.DrawFn) -> tuple[Shape, Weights]:
         eps=draw(st.sampled_from([1e-6, 1e-5])),
         windows=draw(st.sampled_from([(), tuple(range(layers)), (2,) * layers])),
         soft_cap=draw(st.sampled_from([None, 2.0, 30.0])),
+        bend=draw(st.sampled_from(BENDS)),
     )
     sizes = (draw(st.integers(1, 70)), draw(st.integers(1, 70)))
-    parts = {name: draw(st.booleans()) for name in ("bias", "norms", "head")}
-    return shape, random_model(shape, *sizes, layers, draw(st.sampled_from(KINDS)), draw(st.integers(0, 99)), **parts)
+    parts = {name: draw(st.booleans()) for name in PARTS}
+    return shape, random_model(shape, *sizes, layers, draw(st.sampled_from(kinds)), draw(st.integers(0, 99)), **parts)
 
 
 @settings(max_examples=60)
-@given(model=models(), data=st.data())
+@given(model=models(REAL), data=st.data())
 def test_the_back_ends_say_what_the_definition_says(model: tuple[Shape, Weights], data: st.DataObject) -> None:
     shape, weights = model
     tokens = data.draw(st.lists(st.integers(0, shape.vocabulary), min_size=1, max_size=9))
@@ -55,8 +72,57 @@ def test_the_back_ends_say_what_the_definition_says(model: tuple[Shape, Weights]
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=5e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("parts", [{}, {"bias": True, "norms": True, "head": True}])
+@settings(max_examples=40)
+@given(model=models(KINDS), data=st.data())
+def test_bits_do_not_tell_who_read_together(model: tuple[Shape, Weights], data: st.DataObject) -> None:
+    """Neither how many threads, nor how many tokens at once, nor how whole numbers are multiplied."""
+    shape, weights = model
+    tokens = data.draw(st.lists(st.integers(0, shape.vocabulary), min_size=1, max_size=9))
+    turn = turns(len(tokens), shape.head_size)
+    expected = said(prepare(shape, weights, "cpu"), tokens, turn)
+    cut = data.draw(st.integers(0, len(tokens)))
+    for way in WAYS:
+        machine = prepare(shape, weights, "cpu", threads=1 + way, way=way)
+        cache = machine.cache(len(tokens))
+        parts = [(at, some) for at, some in ((0, tokens[:cut]), (cut, tokens[cut:])) if some]
+        found = [
+            machine.read(some, at, cache, turn[at : at + len(some)], last=data.draw(st.integers(1, len(some))))
+            for at, some in parts
+        ]
+        for (at, some), rows in zip(parts, found, strict=True):
+            np.testing.assert_array_equal(rows, expected[at + len(some) - len(rows) : at + len(some)])
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("parts", [{}, {"bias": True, "norms": True, "head": True}, {"mixture": True, "shared": True}])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_whole_numbers_say_what_the_definition_says(backend: Any, kind: str, parts: dict[str, bool]) -> None:
+    """Up to a rounding that falls the other way, which a short text and few layers keep small."""
+    shape = Shape(vocabulary=301, heads=6, kv_heads=3, head_size=32)
+    weights, tokens = random_model(shape, 96, 200, 2, kind, **parts), [7, 300, 12, 0]
+    turn = turns(len(tokens), shape.head_size)
+    expected = defined(shape, weights, tokens, turn)
+    found = said(prepare(shape, weights, backend), tokens, turn)
+    assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
+    plain = weights._replace(layers=tuple(layer._replace(mixture=None) for layer in weights.layers[:1]))
+    assert np.abs(defined(shape, plain, tokens, turn) - expected).max() > 0.1 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_positions_add_is_added(backend: Any) -> None:
+    weights, more = random_model(SMALL, 10, 7, 2), np.random.default_rng(0).standard_normal((3, 10), dtype=np.float32)
+    embedded = weights.embedding.weight.copy()
+    embedded[[1, 2, 3]] += more
+    there = weights._replace(embedding=Matrix(embedded), head=weights.embedding)
+    machine, other = prepare(SMALL, weights, backend), prepare(SMALL, there, backend)
+    rows = machine.read([1, 2, 3], 0, machine.cache(3), added=more, last=3)
+    np.testing.assert_allclose(rows, other.read([1, 2, 3], 0, other.cache(3), last=3), atol=1e-6)
+    with pytest.raises(ValueError, match=r"what positions add, of shape \(1, 10\)"):
+        machine.read([1], 0, machine.cache(3), added=more)
+
+
+@pytest.mark.parametrize("kind", REAL)
+@pytest.mark.parametrize("parts", [{}, {"bias": True, "norms": True, "head": True}, {"mixture": True, "centred": True}])
 def test_many_steps_of_a_wider_model(kind: str, parts: dict[str, bool]) -> None:
     shape = Shape(vocabulary=301, heads=6, kv_heads=3, head_size=32, windows=(0, 40))
     weights, tokens = random_model(shape, 128, 200, 2, kind, **parts), [7 * n % 301 for n in range(120)]
@@ -117,9 +183,11 @@ def test_weights_are_read_where_they_lie(tmp_path: Path, kind: str) -> None:
         at, shape = 2 * matrix.weight.itemsize, matrix.weight.shape
         return matrix._replace(weight=np.memmap(tmp_path / name, matrix.weight.dtype, "r", at, shape))
 
-    names = ("query", "key", "value", "output", "gate", "up", "down")
     layers = tuple(
-        layer._replace(**{name: mapped(f"{n}{name}", getattr(layer, name)) for name in names})
+        layer._replace(
+            **{name: mapped(f"{n}{name}", getattr(layer, name)) for name in ("query", "key", "value", "output")},
+            feed=Feed(*(mapped(f"{n}feed{m}", matrix) for m, matrix in enumerate(layer.feed or ()) if matrix)),
+        )
         for n, layer in enumerate(weights.layers)
     )
     there = weights._replace(embedding=mapped("embedding", weights.embedding), layers=layers)
@@ -130,8 +198,8 @@ def test_a_copy_reads_its_own_weights() -> None:
     machine = prepare(SMALL, random_model(SMALL, 10, 7, 2), "cpu")
     expected = machine.step(1, 0, machine.cache(1))
     copied: Machine = pickle.loads(pickle.dumps(machine))
-    for matrix in machine.weights.matrices():
-        matrix.weight[:] = 0
+    for one in placed(SMALL, machine.weights):
+        one.matrix.weight[:] = 0
     np.testing.assert_array_equal(copied.step(1, 0, copied.cache(1)), expected)
     assert not np.array_equal(machine.step(1, 0, machine.cache(1)), expected)
 
@@ -181,9 +249,10 @@ def test_once_compiled_it_is_ready() -> None:
 def test_one_compiled_function_serves_all_models() -> None:
     for kind in KINDS:
         weights = random_model(SMALL, 10, 7, 2, kind, bias=True, norms=True, head=True)
-        machine = prepare(SMALL, weights, "cpu")
+        machine = prepare(SMALL, weights, "cpu", threads=2)
         machine.step(np.int64(1), np.int32(0), machine.cache(3))  # pyright: ignore[reportArgumentType]
-    assert len(cpu.step.signatures) == 1
+        machine.read(np.array([1, 2], np.int32), 0, machine.cache(3), last=2)  # pyright: ignore[reportArgumentType]
+    assert len(cpu.read.signatures) == 1
 
 
 def test_what_cannot_be_asked_is_refused() -> None:
@@ -212,11 +281,15 @@ WRONG: list[tuple[str, Any, str]] = [
     ("key", lambda m: m._replace(weight=m.weight[:, :-1].copy()), r"layer 0: key: .* of shape \(12, 10\)"),
     ("value", lambda m: m._replace(weight=np.asfortranarray(m.weight)), "not contiguous"),
     ("output", lambda m: m._replace(scales=np.ones(10, np.float32)), "scales go with int8"),
-    ("gate", lambda m: m._replace(weight=m.weight.astype(np.int8)), "scales go with int8"),
-    ("up", lambda m: m._replace(bias=np.ones(8, np.float32)), r"layer 0: up bias: expected .* \(7,\)"),
-    ("down", lambda m: m._replace(bias=np.ones(10)), "layer 0: down bias: .*float64"),
-    ("attention_norm", lambda v: v[:-1], r"layer 0: attention_norm: expected float32 or uint16 of shape \(10,\)"),
+    ("feed", lambda f: f._replace(gate=Matrix(f.gate.weight.astype(np.int8))), "gate: scales go with int8"),
+    ("feed", lambda f: f._replace(up=f.up._replace(bias=np.ones(8, np.float32))), r"layer 0: up bias: .* \(7,\)"),
+    ("feed", lambda f: f._replace(down=f.down._replace(bias=np.ones(10))), "layer 0: down bias: .*float64"),
+    ("feed", lambda f: f._replace(gate=None), "layer 0: swiglu and experts need a gate"),
+    ("feed", lambda _: None, "layer 0: expected a feed-forward or a mixture"),
+    ("attention_norm", lambda n: Norm(n.gain[:-1]), r"layer 0: attention_norm: .* of shape \(10,\)"),
+    ("attention_norm", lambda n: Norm(n.gain, n.gain), "all or none"),
     ("query_norm", lambda _: np.ones(6, np.float32), "query_norm and key_norm come both or neither"),
+    ("mixture", lambda _: Mixture(np.ones((1, 10), np.float32), (), 1), "1 experts of 0 cannot be active"),
 ]
 
 
@@ -226,6 +299,30 @@ def test_arrays_that_do_not_fit_are_named(name: str, change: Any, message: str) 
     layer = weights.layers[0]._replace(**{name: change(getattr(weights.layers[0], name))})
     with pytest.raises(ValueError, match=message):
         prepare(SMALL, weights._replace(layers=(layer, weights.layers[1])))
+
+
+PACKED: list[tuple[Any, str]] = [
+    (lambda m: m._replace(scales=m.scales.astype(np.float32)), r"query scales: expected uint16 \(24, groups\)"),
+    (lambda m: m._replace(scales=m.scales[:-1]), r"query scales: expected uint16 \(24, groups\)"),
+    (lambda m: m._replace(scales=np.repeat(m.scales, 2, 1)), "query scales: 10 columns do not make 2 groups"),
+    (lambda m: m._replace(scales=None), "scales go with int8 and uint8"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), PACKED)
+def test_packed_weights_that_do_not_fit_are_named(change: Any, message: str) -> None:
+    weights = random_model(SMALL, 10, 7, 2, "int4")
+    layer = weights.layers[0]._replace(query=change(weights.layers[0].query))
+    with pytest.raises(ValueError, match=message):
+        prepare(SMALL, weights._replace(layers=(layer, weights.layers[1])))
+    with pytest.raises(ValueError, match="embedding: expected float32 or uint16 or int8 of"):
+        prepare(SMALL, weights._replace(embedding=weights.layers[0].query))
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, None, True, "2"])
+def test_threads_are_a_whole_number(threads: Any) -> None:
+    with pytest.raises(ValueError, match="at least one thread"):
+        prepare(SMALL, random_model(SMALL, 10, 7, 2), threads=threads)
 
 
 SHAPES: list[tuple[dict[str, Any], str]] = [

@@ -9,6 +9,7 @@ import pytest
 from polyloom.cli.rows import Row
 from polyloom_kernels import limit
 from polyloom_kernels.decode import bench, prepare
+from polyloom_kernels.decode.weights import placed
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +41,7 @@ def test_a_token_reads_the_keys_and_values_before_it() -> None:
 def test_the_model_says_something(kind: str) -> None:
     weights = bench.model(kind)
     machine = prepare(bench.SHAPE, weights, "cpu")
-    matrices = list(weights.matrices())[:-1]
+    matrices = [one.matrix for one in placed(bench.SHAPE, weights)][:-1]
     assert machine.nbytes == sum(matrix.weight.nbytes for matrix in matrices)
     ends = sorted((each.weight.ctypes.data, each.weight.ctypes.data + each.weight.nbytes) for each in matrices)
     assert all(one[1] == other[0] for one, other in pairwise(ends))

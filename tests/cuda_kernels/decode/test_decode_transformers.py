@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from polyloom_kernels.decode import Layer, Matrix, Shape, Weights, prepare
+from polyloom_kernels.decode import Feed, Layer, Matrix, Norm, Shape, Weights, prepare
 
 pytestmark = pytest.mark.long
 
@@ -71,9 +71,10 @@ def read(model: Any, kind: str) -> tuple[Shape, Weights]:
 
     layers = tuple(
         Layer(
-            *(norm(layer, "input_layernorm"), *(matrix(getattr(layer.self_attn, f"{n}_proj")) for n in "qkvo")),
-            *(norm(layer, "post_attention_layernorm"), matrix(layer.mlp.gate_proj), matrix(layer.mlp.up_proj)),
-            *(matrix(layer.mlp.down_proj), norm(layer.self_attn, "q_norm"), norm(layer.self_attn, "k_norm")),
+            *(Norm(norm(layer, "input_layernorm")), *(matrix(getattr(layer.self_attn, f"{n}_proj")) for n in "qkvo")),
+            Norm(norm(layer, "post_attention_layernorm")),
+            Feed(*(matrix(getattr(layer.mlp, f"{n}_proj")) for n in ("gate", "up", "down"))),
+            *(norm(layer.self_attn, "q_norm"), norm(layer.self_attn, "k_norm")),
         )
         for layer in model.model.layers
     )
@@ -85,4 +86,4 @@ def read(model: Any, kind: str) -> tuple[Shape, Weights]:
         windows=(window,) * len(layers),
     )
     head = None if config.tie_word_embeddings else matrix(model.lm_head)
-    return shape, Weights(matrix(model.model.embed_tokens), layers, array(model.model.norm.weight), head)
+    return shape, Weights(matrix(model.model.embed_tokens), layers, Norm(array(model.model.norm.weight)), head)

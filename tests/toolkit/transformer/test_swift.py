@@ -81,7 +81,7 @@ def test_the_weights_are_not_copied() -> None:
     found = swift(decoder)
     assert found is not None
     assert np.shares_memory(
-        found.machine.weights.layers[0].gate.weight, decoder.layers[0].feed_forward.gate.weight.numpy()
+        found.machine.weights.layers[0].feed.up.weight, decoder.layers[0].feed_forward.up.weight.numpy()
     )
 
 

@@ -40,7 +40,7 @@ class Swift:
         head = None if config.tied else _matrix(decoder.output)
         layers = tuple(_layer(block) for block in decoder.layers)
         weights = decode.Weights(
-            decode.Matrix(as_array(decoder.embedding.weight)), layers, as_array(decoder.norm.weight), head
+            decode.Matrix(as_array(decoder.embedding.weight)), layers, decode.Norm(as_array(decoder.norm.weight)), head
         )
         self.machine = decode.prepare(shape, weights)
 
@@ -83,15 +83,13 @@ def _linears(decoder: Decoder) -> list[nn.Module]:
 def _layer(block: Block) -> decode.Layer:
     attention, inner = block.attention, cast("SwiGLU", block.feed_forward)
     return decode.Layer(
-        attention_norm=as_array(block.attention_norm.weight),
+        attention_norm=decode.Norm(as_array(block.attention_norm.weight)),
         query=_matrix(attention.q),
         key=_matrix(attention.k),
         value=_matrix(attention.v),
         output=_matrix(attention.o),
-        feed_norm=as_array(block.feed_forward_norm.weight),
-        gate=_matrix(inner.gate),
-        up=_matrix(inner.up),
-        down=_matrix(inner.down),
+        feed_norm=decode.Norm(as_array(block.feed_forward_norm.weight)),
+        feed=decode.Feed(_matrix(inner.gate), _matrix(inner.up), _matrix(inner.down)),
         query_norm=_gain(attention.q_norm),
         key_norm=_gain(attention.k_norm),
     )

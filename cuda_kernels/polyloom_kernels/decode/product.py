@@ -1,0 +1,230 @@
+# pyright: basic, reportCallIssue=false
+# numba compiles these functions; its decorators have no types, and an intrinsic is called without its typing context.
+"""Products of some vectors with some matrices, by one thread or by a gang: what `decode` spends its time on.
+
+    multiply(gang, rounded, matrices, x, y)            y (n, rows of all) = x (n, columns) times each of some matrices
+
+Weights of 8 and 4 bits meet whole numbers: each x is rounded to steps of a 127th of its largest |x|,
+
+    q = ⌊x / s + 1/2⌋,   s = max |x| / 127,         y_r = s · s_r · Σ_c w_rc q_c + b_r
+
+so all sums are exact, and the same whatever the processor and whoever else is there.  A job is written down as whole
+numbers, addresses among them, because helpers in other threads read it (see `gang`).
+"""
+
+import numpy as np
+from numba import carray, njit  # pyright: ignore[reportPrivateImportUsage]
+
+from polyloom_kernels.decode.plan import (
+    ADDRESS,
+    BFLOAT16,
+    BIAS,
+    COLUMNS,
+    EIGHT,
+    FIELDS,
+    FLOAT32,
+    FOUR,
+    GROUP,
+    GROUPS,
+    KIND,
+    ROWS,
+    SCALES,
+    STRIDE,
+)
+from polyloom_kernels.dots import BFLOAT16 as HALVES
+from polyloom_kernels.dots import FLOAT32 as REALS
+from polyloom_kernels.dots import tile
+from polyloom_kernels.gang import ROOM, dismissed, done, offer, pause, take, wait
+from polyloom_kernels.integers import BLOCK, GENERIC, MADD, SMALL, VNNI, eight, four
+from polyloom_kernels.intrinsics import pointer
+
+U = np.uint64
+F = np.float32
+SHARES = 4  # parts of a job for each thread: a thread that is held up does fewer
+
+AHEAD = 8192  # bytes: half as far is slower by a tenth, a quarter as far by a fifth
+
+JOB = 13
+MATRICES, COUNT, INPUTS, X, WIDTH, ROUNDED, ROOMY, STEPS, SUMS, BLOCKS, Y, OUTPUTS, PART = range(ROOM, ROOM + JOB)
+THREADS = ROOM + JOB
+SIZE = THREADS + 1  # words of a gang of this kind
+
+
+@njit(nogil=True, error_model="numpy")
+def put(job, bias, row, n, column, found):
+    """The result of a row for an input, with its bias, into y."""
+    y = carray(pointer(job[Y] + 4 * (n * job[OUTPUTS] + column)), (1,), np.float32)
+    if bias:
+        found += carray(pointer(bias + 4 * row), (1,), np.float32)[0]
+    y[0] = found
+
+
+def real(dot):
+    """The rows `low` … `high` of a matrix of real numbers, whose outputs begin at `first`."""
+
+    @njit(nogil=True, error_model="numpy")
+    def run(record, job, low, high, first):
+        columns, stride, bias = record[COLUMNS], record[STRIDE], record[BIAS]
+        count, x, line = job[INPUTS], job[X], 4 * job[WIDTH]
+        address = record[ADDRESS] + low * stride
+        for row in range(low, high):
+            for n in range(count):
+                put(job, bias, row, n, first + row, dot((address,), columns, x + n * line, 0)[0])
+            address += stride
+
+    return run
+
+
+def whole(dot):
+    """The same of 8 bits."""
+
+    @njit(nogil=True, error_model="numpy")
+    def run(record, job, low, high, first):
+        columns, stride, bias = record[COLUMNS], record[STRIDE], record[BIAS]
+        count, x, line = job[INPUTS], job[ROUNDED], job[ROOMY]
+        steps, sums = carray(pointer(job[STEPS]), (count,), np.float32), carray(pointer(job[SUMS]), (count,), np.int32)
+        scales = carray(pointer(record[SCALES]), (high,), np.float32)
+        address = record[ADDRESS] + low * stride
+        for row in range(low, high):
+            scale = scales[row]
+            for n in range(count):
+                found = F(dot(address, x + n * line, columns, sums[n])) * (scale * steps[n])
+                put(job, bias, row, n, first + row, found)
+            address += stride
+
+    return run
+
+
+def quarter(dot):
+    """The same of 4 bits, with scales of groups."""
+
+    @njit(nogil=True, error_model="numpy")
+    def run(record, job, low, high, first):
+        stride, bias, groups, blocks = record[STRIDE], record[BIAS], record[GROUPS], record[GROUP] // SMALL
+        count, x, line = job[INPUTS], job[ROUNDED], job[ROOMY]
+        steps, sums, each = carray(pointer(job[STEPS]), (count,), np.float32), job[BLOCKS], 4 * (job[ROOMY] // SMALL)
+        address, scales = record[ADDRESS] + low * stride, record[SCALES] + 2 * low * groups
+        for row in range(low, high):
+            for n in range(count):
+                found = steps[n] * dot(address, scales, x + n * line, sums + n * each, groups, blocks)
+                put(job, bias, row, n, first + row, found)
+            address += stride
+            scales += 2 * groups
+
+    return run
+
+
+REAL_ROWS, BRAIN_ROWS = real(tile(REALS, 1, 1, 2, 640)), real(tile(HALVES, 1, 1, 2, 1280))
+EIGHT_GENERIC, EIGHT_MADD, EIGHT_VNNI = (whole(eight(way, AHEAD)) for way in (GENERIC, MADD, VNNI))
+FOUR_GENERIC, FOUR_MADD, FOUR_VNNI = (quarter(four(way, AHEAD)) for way in (GENERIC, MADD, VNNI))
+
+
+@njit(nogil=True, error_model="numpy")
+def some_rows(record, job, low, high, first):
+    """By the kind of the matrix."""
+    kind = record[KIND]
+    if kind == FLOAT32:
+        REAL_ROWS(record, job, low, high, first)
+    elif kind == BFLOAT16:
+        BRAIN_ROWS(record, job, low, high, first)
+    elif kind == EIGHT + VNNI:
+        EIGHT_VNNI(record, job, low, high, first)
+    elif kind == EIGHT + MADD:
+        EIGHT_MADD(record, job, low, high, first)
+    elif kind == EIGHT + GENERIC:
+        EIGHT_GENERIC(record, job, low, high, first)
+    elif kind == FOUR + VNNI:
+        FOUR_VNNI(record, job, low, high, first)
+    elif kind == FOUR + MADD:
+        FOUR_MADD(record, job, low, high, first)
+    else:
+        FOUR_GENERIC(record, job, low, high, first)
+
+
+@njit(nogil=True, error_model="numpy")
+def part(job, number):
+    """One part of a job: rows of its matrices, counted through."""
+    low, high, first = number * job[PART], min((number + 1) * job[PART], job[OUTPUTS]), 0
+    matrices = carray(pointer(job[MATRICES]), (job[COUNT], FIELDS), np.int64)
+    for n in range(job[COUNT]):
+        record = matrices[n]
+        start, stop = max(low - first, 0), min(high - first, record[ROWS])
+        if start < stop:
+            some_rows(record, job, start, stop, first)
+        first += record[ROWS]
+
+
+@njit(nogil=True, fastmath={"reassoc", "nsz"}, error_model="numpy")  # not fused: as NumPy does it, to the last bit
+def round_off(x, out, blocks):
+    """Whole numbers of x in `out`, zero behind its end, and their sums in blocks of 32; gives the step, and the sum."""
+    size, most = U(len(x)), F(0)
+    for k in range(size):
+        most = max(most, abs(x[k]))
+    step = most / F(127)
+    inverse = F(127) / most if most > F(0) else F(0)
+    for k in range(size, U(len(out))):
+        out[k] = np.int8(0)
+    for k in range(size):
+        out[k] = np.int8(np.int32(np.floor(x[k] * inverse + F(0.5))))
+    total = np.int32(0)
+    for block in range(U(len(blocks))):
+        found, at = np.int32(0), block * U(SMALL)
+        for k in range(U(SMALL)):
+            found += np.int32(out[at + k])
+        blocks[block] = found
+        total += found
+    return step, total
+
+
+@njit(nogil=True)
+def room(matrices):
+    """Columns of the widest input of these matrices, rounded: whole blocks, and whole groups of 4 bits."""
+    found = 0
+    for n in range(len(matrices)):
+        found = max(found, matrices[n, COLUMNS], matrices[n, GROUPS] * matrices[n, GROUP])
+    return (found + BLOCK - 1) // BLOCK * BLOCK
+
+
+@njit(nogil=True, error_model="numpy")
+def multiply(gang, rounded, matrices, x, y):
+    """See the module.
+
+    `matrices` are rows of the plan, `rounded` int8 (at least n, room) is for what becomes of x.
+    """
+    count, columns = x.shape
+    blocks = np.empty((count, rounded.shape[1] // SMALL), np.int32)
+    steps, sums, wanted = np.empty(count, np.float32), np.empty(count, np.int32), False
+    for n in range(len(matrices)):
+        wanted |= matrices[n, KIND] >= EIGHT
+    if wanted:
+        for n in range(count):
+            steps[n], sums[n] = round_off(x[n], rounded[n], blocks[n])
+    threads, total = gang[THREADS], y.shape[1]
+    gang[MATRICES], gang[COUNT], gang[INPUTS] = matrices.ctypes.data, len(matrices), count
+    gang[X], gang[WIDTH], gang[Y], gang[OUTPUTS] = x.ctypes.data, columns, y.ctypes.data, total
+    gang[ROUNDED], gang[ROOMY], gang[BLOCKS] = rounded.ctypes.data, rounded.shape[1], blocks.ctypes.data
+    gang[STEPS], gang[SUMS] = steps.ctypes.data, sums.ctypes.data
+    parts = min(total, threads * SHARES) if threads > 1 else 1
+    gang[PART] = (total + parts - 1) // parts
+    if threads == 1:
+        part(gang, 0)
+    else:
+        offer(gang, parts)
+        number = take(gang)
+        while number >= 0:
+            part(gang, number)
+            done(gang)
+            number = take(gang)
+        wait(gang, parts)
+
+
+@njit(nogil=True, error_model="numpy")
+def assist(gang):
+    """Take parts of whatever job there is, until there will be no more."""
+    while not dismissed(gang):
+        number = take(gang)
+        if number >= 0:
+            part(gang, number)
+            done(gang)
+        else:
+            pause()
