@@ -16,27 +16,32 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from polyloom_kernels._cuda import Device, on_gpu
 from polyloom_kernels.jit import Backend, Compiled, frozen
-from polyloom_kernels.quantized import reference
+from polyloom_kernels.quantized import cuda, reference
 from polyloom_kernels.quantized.quantise import GROUPS, Int4, Int8, Quantised
 from polyloom_kernels.threads import cut, each
 
 Floats: TypeAlias = NDArray[np.float32]
 Numbers: TypeAlias = NDArray[Any]
 
-COMPILED = Compiled("polyloom_kernels.quantized.cpu")
+COMPILED = Compiled("polyloom_kernels.quantized.cpu", cuda=True)
 SPEED = 2e9  # weights a second that NumPy makes dense, about
 
 
 def product(x: Floats, weight: Quantised, backend: Backend = "auto", threads: int = 1) -> Floats:
     """x Wᵀ, float32 (m, n), of x float32 (m, k) and W (n, k), an `Int8` or `Int4`.
 
-    Compiled code gives the same bits for any number of threads and whoever else is in x.  Raises ValueError for arrays
-    that do not fit.
+    Compiled code gives the same bits for any number of threads and whoever else is in x.  With "cuda" arrays go to the
+    GPU and back, which takes longer than the product: weights that stay there are tensors, for `inside`.  Raises
+    ValueError for arrays that do not fit, RuntimeError with the reason if a GPU is asked for and cannot be used.
     """
     check(weight)
     if x.ndim != 2 or x.dtype != np.float32 or x.shape[1] != weight.shape[1]:
         raise ValueError(f"Expected float32 inputs (m, {weight.shape[1]}), got {x.dtype} {x.shape}.")
+    if on_gpu(backend):
+        machine = Device()
+        return machine.numpy(cuda.run(machine, machine.array(x, "float"), cuda.place(machine, weight)))
     compiled = COMPILED.chosen(backend, weight.shape[0] * weight.shape[1] / SPEED)
     if compiled is None:
         return reference.product(x, weight)

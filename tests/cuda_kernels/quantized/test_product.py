@@ -1,5 +1,6 @@
 """`product`: the reference is a product with the dense matrix, compiled code is the reference to the last few bits."""
 
+import shutil
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polyloom_kernels.quantized as face
+from polyloom_kernels import _device
 from polyloom_kernels.quantized import Int4, Int8, Quantised, cpu, int4, int8, operation, product, reference
+from polyloom_kernels.shim import Shim
 
 BACKENDS = ("reference", "cpu")
 KINDS = (8, 32, 64, 128)  # int8, or int4 with so many columns in a group
@@ -145,9 +148,27 @@ def test_inputs_that_do_not_fit_are_refused(x: Any) -> None:
             product(x, weight)
 
 
+def test_a_gpu_is_not_taken_for_another_back_end() -> None:
+    if _device.usable():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(RuntimeError, match='The back end "cuda" cannot be used'):
+        product(np.ones((2, 70), np.float32), EIGHT, "cuda")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_gpu_is_asked_is_what_the_definition_answers(kind: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shim in the place of a GPU: everything but the launch is the same."""
+    if shutil.which("g++") is None:
+        pytest.skip("g++, which compiles for the shim, is not installed")
+    monkeypatch.setattr(operation, "on_gpu", lambda backend: backend == "cuda")
+    monkeypatch.setattr(operation, "Device", Shim)
+    x, weight = drawn(6, 70, 3, kind)
+    near(product(x, weight, "cuda"), x, weight)
+
+
 def test_an_unknown_back_end_is_named() -> None:
     backend: Any = "gpu"
-    with pytest.raises(ValueError, match="Unknown back end 'gpu'"):
+    with pytest.raises(ValueError, match="Unknown back end 'gpu'; there are 'auto', 'cuda', 'cpu' and 'reference'"):
         product(np.ones((2, 70), np.float32), EIGHT, backend)
 
 
