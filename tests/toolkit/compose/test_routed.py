@@ -91,6 +91,14 @@ def test_a_function_names_who_speaks() -> None:
     assert "ByFunction(vowel), all at each token" in repr(routed)
 
 
+def test_who_spoke_before_each_token() -> None:
+    mix, text = Routed(vowel, MODELS), A.ids("a b c d")
+    shares = mix.spoken(text)
+    assert shares.shape == (len(text), 3)
+    for at, row in enumerate(shares):
+        assert list(mix.begin(text[:at]).weights.values()) == row.tolist()
+
+
 def test_without_a_fallback_all_speak_where_nobody_is_chosen() -> None:
     place = Routed(lambda text: None, MODELS).begin([3])
     assert place.weights == pytest.approx(dict.fromkeys(MODELS, 1 / 3))

@@ -13,7 +13,7 @@ from polyloom.errors import InputError
 from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.model import TransformerModel
 from polyloom.transformer.opened import Edit, opened
-from polyloom.transformer.surgery import ablate, force, transplant
+from polyloom.transformer.surgery import ablate, force, steer, transplant
 
 TEXT = "a b c a b d e a b c f"
 TEXTS = ("a b c", "d e f g h", "w v u t s r q p")
@@ -119,6 +119,28 @@ def test_a_forced_expert_reads_every_token() -> None:
     assert np.isinf(both.margins).all()
     with pytest.raises(InputError, match="Layer 2 sends each token to 2 experts: 3 cannot all be forced"):
         force(made, experts=[(2, 0), (2, 3), (2, 5)])
+
+
+def test_a_steered_gate_chooses_by_what_was_added() -> None:
+    made = model("experts")
+    before = made.capture(TEXT).routing[-1]
+    after = steer(made, {(2, 3): 0.2, (2, 0): -0.1}).capture(TEXT).routing[-1]
+    own = made.decoder.mixtures[2].router.bias.numpy()
+    wanted = before.probabilities + own + np.array([-0.1, 0, 0, 0.2, *[0] * (len(own) - 4)])
+    expected = np.argsort(-wanted, axis=-1, kind="stable")[:, : before.chosen.shape[1]]
+    np.testing.assert_array_equal(np.sort(after.chosen), np.sort(expected))
+    np.testing.assert_allclose(after.probabilities, before.probabilities)
+    place, active = int(before.margins.argmin()), before.chosen.shape[1]
+    last, passed = (
+        before.chosen[place, active - 1],
+        np.argsort(-(before.probabilities + own)[place], kind="stable")[active],
+    )
+    flipped = steer(made, {(2, int(passed)): float(before.margins[place]) + 1e-6}).capture(TEXT).routing[-1]
+    assert passed in flipped.chosen[place]
+    assert last not in flipped.chosen[place]
+    with pytest.raises(InputError, match="Expected a number to add"):
+        steer(made, {(2, 3): float("nan")})
+    np.testing.assert_array_equal(made.capture(TEXT).routing[-1].chosen, before.chosen)
 
 
 @pytest.mark.parametrize("name", ["grouped queries", "like GPT-2"])

@@ -110,6 +110,10 @@ class Routed(Composite["RoutedContinuation"]):
         rows = [model.log_likelihood(ids) if told is None else told[:, k] for k, model in asked]
         return mixed([(shares[:, k], row) for (k, _), row in zip(asked, rows, strict=True)])
 
+    def spoken(self, tokens: Prompt) -> Floats:
+        """The share of each member before each token of a text, float64 (T, K), as `models`; rows sum to 1."""
+        return self._along(self.ids(tokens))[0]
+
     def manifest(self) -> tuple[Manifest, Arrays]:
         """Names, router, and what is made of its scores; FileError if the router cannot be written."""
         router, arrays = self.router.state()

@@ -3,6 +3,7 @@
     ablate(model, heads=[(0, 3)])                    head 3 of layer 0 adds nothing any more
     ablate(model, heads=[(0, 3)], mean=texts)        it adds what it adds on average in these texts
     force(model, experts=[(1, 5)])                   every token of layer 1 goes to expert 5
+    steer(model, {(1, 5): 0.1})                      expert 5 of layer 1 is chosen as if its p were 0.1 larger
     transplant(model, donor, heads=[(0, 3)])         head 3 is the donor's
 
 Only weights change, so the result saves, generates and explains like any other; weights that stay are shared with the
@@ -22,7 +23,8 @@ from 0.
 """
 
 import copy
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar, cast
 
@@ -31,6 +33,7 @@ from torch import Tensor, nn
 
 from polyloom.errors import InputError
 from polyloom.model import Prompt
+from polyloom.real import number
 from polyloom.transformer.attention import Attention
 from polyloom.transformer.capture import read_by, within
 from polyloom.transformer.config import TransformerConfig
@@ -89,6 +92,20 @@ def force(model: TransformerModel, *, experts: Pairs) -> TransformerModel:
     decoder = shared(model.plain)
     for mixture, expert in _experts(decoder, experts):
         _steer(mixture, expert, float("inf"))
+    return TransformerModel(decoder, model.vocabulary)
+
+
+def steer(model: TransformerModel, biases: Mapping[tuple[int, int], float]) -> TransformerModel:
+    """The model whose gates choose with so much added to the bias of each expert (layer, number).
+
+    A bias steers the choice alone, never a weight; ∞ is `force`, −∞ never.  Raises InputError for an expert that is not
+    there, for what is no number, and where a gate would have too few experts to choose from, or too many to force.
+    """
+    decoder = shared(model.plain)
+    for (mixture, expert), bias in zip(_experts(decoder, list(biases)), biases.values(), strict=True):
+        if math.isnan(number(bias)):
+            raise InputError(f"Expected a number to add to the bias of an expert, got {bias!r}.")
+        _steer(mixture, expert, float(mixture.router.bias[expert]) + bias)
     return TransformerModel(decoder, model.vocabulary)
 
 
@@ -180,7 +197,7 @@ def _mute(part: SwiGLU | Plain | Mixture) -> None:
 
 
 def _steer(mixture: Mixture, expert: int, bias: float) -> None:
-    """An expert that is chosen always (∞) or never (−∞), whatever its score."""
+    """The bias of an expert, which is chosen always at ∞ and never at −∞, whatever its score."""
     gate = mixture.router
     changed = gate.bias.clone()
     changed[expert] = bias

@@ -99,6 +99,19 @@ def test_taking_a_feature_away_at_its_distance_draws_level() -> None:
         assert lead == pytest.approx(0, abs=1e-9)
 
 
+def test_the_parts_of_every_expert_sum_to_its_chance() -> None:
+    ours, text = router(), "how do i pay the bill"
+    parts, scores = ours.parts(text), ours.route(text).scores
+    z = np.sum(list(parts.values()), axis=0)
+    chances = np.exp(z) / (np.exp(ours.calibration.none) + np.exp(z).sum())
+    np.testing.assert_allclose(chances, list(scores.values()), rtol=1e-9)
+    decision = ours.route(text)
+    second = max((one for one in scores if one != decision.best), key=lambda one: scores[one])
+    best, other = ours.names.index(decision.best), ours.names.index(second)
+    for what, far in decision.flips().items():
+        assert far * (parts[what][best] - parts[what][other]) == pytest.approx(z[best] - z[other])
+
+
 def test_keywords_call_and_forbid() -> None:
     declared: dict[str, Any] = {
         "sea": {"examples": EXAMPLES["sea"], "routing": {"keywords": ["kraken"], "exclude_keywords": ["space ship"]}},

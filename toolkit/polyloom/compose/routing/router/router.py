@@ -12,7 +12,7 @@ Fitting needs scikit-learn; what was fitted, or read from a file, needs NumPy al
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, final
@@ -201,15 +201,32 @@ class Router(TextChooser):
             name, context, "logit", (*terms, Term(LOGSUMEXP, -every, f"{none:.3f} is for none of them")), chance
         )
 
+    def parts(self, text: str) -> dict[str, Floats]:
+        """What each word, phrase and sign of a text adds to every expert, in nats of z, float64 (K,) each.
+
+        With "" for the rest, which every text has, or which no part of it has: all of them sum to z.
+        """
+        seen = self.witnesses.judge(text)
+        z, every = self._logits(seen), range(len(self.names))
+        found = {what: np.array([part.get(k, 0.0) for k in every]) for what, part in self._parts(seen, every).items()}
+        return {**found, "": z - np.sum([*found.values(), np.zeros(len(z))], axis=0)}
+
     def _flips(self, seen: Seen) -> dict[str, float]:
         """How often each feature's part in the lead fits into the lead, nearest first."""
         z = self._logits(seen)
         best, second = np.argsort(-z, kind="stable")[:2].tolist()
-        parts: dict[str, float] = {}
-        for expert, sign in ((best, 1.0), (second, -1.0)):
+        lead, parts = float(z[best] - z[second]), self._parts(seen, (best, second))
+        ahead = {what: part.get(best, 0.0) - part.get(second, 0.0) for what, part in parts.items()}
+        far = {what: lead / much for what, much in ahead.items() if much}
+        return dict(sorted(far.items(), key=lambda one: abs(one[1])))
+
+    def _parts(self, seen: Seen, experts: Iterable[int]) -> dict[str, dict[int, float]]:
+        """What each feature adds to the z of some experts."""
+        parts: dict[str, dict[int, float]] = {}
+        for expert in experts:
             for weight, told in zip(self.calibration.weights.tolist(), self.witnesses.terms(seen, expert), strict=True):
                 for what, much in told:
-                    parts[what] = parts.get(what, 0.0) + sign * weight * much
-        lead = float(z[best] - z[second])
-        far = {what: lead / part for what, part in parts.items() if part and what != BORDER}
-        return dict(sorted(far.items(), key=lambda one: abs(one[1])))
+                    if what != BORDER:
+                        part = parts.setdefault(what, {})
+                        part[expert] = part.get(expert, 0.0) + weight * much
+        return parts
