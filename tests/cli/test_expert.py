@@ -88,7 +88,7 @@ def test_every_problem_is_told_and_fails(place: Path) -> None:
     assert "looks like a pickle" in done.stderr
     told = json.loads(run("expert", "validate", "expert-sql", "--json").stdout)
     assert (told["sound"], len(told["problems"]), len(told["notes"])) == (False, 3, 1)
-    assert "name: String should match" in line_of(run("expert", "package", "expert-sql"))
+    assert "name: expected a name such as" in line_of(run("expert", "package", "expert-sql"))
     assert "package, or --schema" in line_of(run("expert", "validate"), 2)
 
 
@@ -128,6 +128,23 @@ def test_the_whole_way(place: Path, key: str) -> None:
     assert run("expert", "uninstall", "expert-sql").stdout == "expert-sql is uninstalled.\n"
     assert "No expert 'expert-sql' is installed" in line_of(run("expert", "info", "expert-sql"))
     assert "neither a path nor" in line_of(run("expert", "verify", "expert-sql"))
+
+
+def test_what_is_no_source_is_said(place: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    file = made(key)
+    assert "holds no manifest.json" in line_of(run("expert", "install", "."))
+    assert "Expected a path or an address, got nothing" in line_of(run("expert", "install", ""))
+    assert "begins with http:// or https://, got 'ftp://x/y'" in line_of(
+        run("expert", "install", "ftp://x/y", "--sha256", "00" * 32)
+    )
+    refused = line_of(run("expert", "install", "http://127.0.0.1:1/x.expert", "--sha256", "00" * 32))
+    assert refused.startswith("http://127.0.0.1:1/x.expert cannot be had: ")
+    assert "No such file" in line_of(run("expert", "install", "nobody"))
+    Path("cut.expert").write_bytes(Path(file).read_bytes()[:99])
+    assert "cut.expert: The archive was changed after it was written" in line_of(run("expert", "install", "cut.expert"))
+    assert "'all' is not one of 'known'" in line_of(run("expert", "install", file, "--trust", "all"), 2)
+    assert answer("expert", "list") == []
 
 
 def test_trust_is_taken_back(place: Path, key: str) -> None:

@@ -71,5 +71,5 @@ def test_wrong_usage(examples: tuple[str, ...]) -> None:
     assert "not both" in line_of(run("expert", "route", "x", *examples, "--registry", "r"), 2)
     assert "expected NAME=FILE, got 'sea'" in line_of(run("expert", "route", "x", "--examples", "sea"), 2)
     assert "two experts or more, got 1" in line_of(run("expert", "route", "x", *examples[:2]))
-    assert "two experts or more, got 0" in line_of(run("expert", "route", "x", "--registry", "r"))
+    assert "needs two experts or more, and 0 installed" in line_of(run("expert", "route", "x", "--registry", "r"))
     assert "There is no file" in line_of(run("expert", "route", "x", "--examples", "sea=none.txt"))

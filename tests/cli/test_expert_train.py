@@ -99,7 +99,7 @@ def test_places_that_stay_and_places_that_are_replaced(made: Path, tiny: Path, h
 
 def test_wrong_words_are_refused_before_the_work(made: Path, tiny: Path, here: Path) -> None:
     words = ("expert", "train", made / "sea.txt", "-o", "x", *FEW)
-    assert "name: String should match" in line_of(run(*words, "--base", tiny, "--name", "Sea"))
+    assert "name: expected a name such as" in line_of(run(*words, "--base", tiny, "--name", "Sea"))
     assert "version" in line_of(run(*words, "--base", tiny, "--version", "1"))
     assert "learning_rate must be" in line_of(run(*words, "--base", tiny, "--learning-rate", "-1"), 2)
     assert "nowhere" in line_of(run(*words, "--base", "nowhere"))

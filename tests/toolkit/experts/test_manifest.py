@@ -94,6 +94,29 @@ def test_a_version_that_there_is_not_is_refused(version: object, field: str | No
 
 
 @pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        (
+            {**two(), "schema_version": "3.0"},
+            'schema_version: expected "1.0" or "2.0", got \'3.0\'. If it is newer, upg',
+        ),
+        ({}, 'schema_version: expected "1.0" or "2.0", got None'),
+        (two(name="expert-😀"), "name: expected a name such as expert-sql.*got 'expert-😀'"),
+        (two(capabilities=["sql"]), r"capabilities\[0\]: expected a kind and a value such as tech:sql"),
+        (
+            two(integrity={"files": {"a": "x"}}),
+            r"integrity\.files\.a: expected a SHA-256, 64 hexadecimal digits, got 'x'",
+        ),
+        (two(base_models=[]), "base_models: it is empty"),
+        (two(base_models=[{}]), r"base_models\[0\]\.name: it is missing"),
+    ],
+)
+def test_a_problem_says_what_was_expected(document: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidExpert, match=says):
+        Manifest(document)
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         (b"", "not JSON"),

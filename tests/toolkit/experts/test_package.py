@@ -243,3 +243,13 @@ def test_a_form_that_there_is_not_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="archive, mapped, compressed"):
         package().save(tmp_path / "x", "zip")  # pyright: ignore[reportArgumentType]
     assert not list(tmp_path.iterdir())
+
+
+def test_errors_say_of_which_file(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    whole = package().save(tmp_path / "x.expert").read_bytes()
+    for content in (whole[: len(whole) // 2], gzip.compress(b"no tar"), whole[:3], b"", b"PK\x03\x04 a zip archive"):
+        with pytest.raises(FileError, match=r"x\.expert"):
+            read(tmp_path, content)
+    with pytest.raises(FileError, match=r"empty: The package holds no manifest\.json; it has no files"):
+        Package.read(tmp_path / "empty")

@@ -102,7 +102,7 @@ def test_each_verdict_is_told_from_the_others() -> None:
     assert judge(package(), STORE).state == "unsigned"
     assert judge(ours, TrustStore()).state == "unknown"
     assert judge(sign(package(), OTHER, "me"), STORE).state == "wrong key"
-    assert judge(sign(package(), ME, "somebody"), STORE).state == "wrong key"
+    assert str(judge(sign(package(), ME, "x"), STORE)) == "wrong key: it names x, and its key is that of me"
     assert judge(ours, STORE.revoke("me")).state == "revoked"
     assert judge(Package({**ours.files, "README.md": memoryview(b"other")}), STORE).state == "tampered"
     assert judge(ours, STORE).state == "trusted"

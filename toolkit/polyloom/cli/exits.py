@@ -69,7 +69,7 @@ def _ended(line: str, code: int) -> typer.Exit:
 
 
 def _misused(error: Any) -> str:
-    said = error.format_message()
+    said = error.format_message().replace(": Value error, ", ": ")  # a word of pydantic, by which typer checks choices
     stop = "" if said.endswith((".", "?", "!")) else "."
     if "extra argument" in said:
         stop = ". Put a text of several words in quotes."

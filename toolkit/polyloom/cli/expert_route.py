@@ -12,6 +12,7 @@ from polyloom.cli.output import columns, print_json
 from polyloom.cli.texts import Cut, Texts
 from polyloom.compose.routing.router.decision import Routing
 from polyloom.compose.routing.router.router import Router
+from polyloom.errors import InputError
 
 WORDS = 5  # reasons that are given
 
@@ -41,6 +42,10 @@ def route(
     if examples and folder is not None:
         raise typer.BadParameter("give examples or a registry, not both.", param_hint="--examples")
     known: Mapping[str, Any] = _examples(examples) if examples else manifests(folder)
+    if not examples and len(known) < 2:
+        raise InputError(
+            f"Routing needs two experts or more, and {len(known)} installed. Install others, or --examples."
+        )
     found = Router.fit(known).route(text)
     ordered = sorted(found.scores.items(), key=lambda one: -one[1])[:k]
     if as_json:

@@ -17,9 +17,10 @@ from typing import Any, cast
 
 from pydantic import Field, ValidationError
 
-from polyloom.errors import FileError
+from polyloom.errors import FileError, InputError
 from polyloom.experts.detached import with_beside
 from polyloom.experts.fetch import fetch, is_address
+from polyloom.experts.manifest import told
 from polyloom.experts.package import Package, sound
 from polyloom.experts.resolve import Offer
 from polyloom.experts.schema import Digest, Name, Needed, Part, Semantic
@@ -72,8 +73,8 @@ def read_catalogue(place: str | os.PathLike[str]) -> list[Listing]:
     try:
         found = _Entries.model_validate(json.loads(data))
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False))
-        raise FileError(f"{text} is no catalogue that can be used: {'; '.join(faults)}.") from None
+        faults = "; ".join(map(str, told(error)))
+        raise FileError(f"{text} is no catalogue that can be used: {faults}.") from None
     except (ValueError, RecursionError) as error:
         raise FileError(f"{text} is no catalogue: it is not JSON ({error}).") from None
     return [_listing(entry, text) for entry in found.experts]
@@ -85,7 +86,9 @@ def read_source(place: str | os.PathLike[str], sha256: str | None = None) -> Pac
     By the custom of experts a file `.sha256` beside a path is a digest that was told too, a file `.sig` a signature.
     """
     text = os.fspath(place)
-    if not is_address(text):
+    if not text:
+        raise InputError("Expected a path or an address, got nothing.")
+    if "://" not in text:
         sha256 = sha256 if sha256 is not None else _beside(Path(text))
         if sha256 is not None and (found := _sha256(Path(text))) != sha256.lower():
             raise FileError(f"{text} is another file: its SHA-256 is {found}, expected {sha256.lower()}.")
@@ -113,8 +116,7 @@ def write_beside(path: Path) -> Path:
 
 
 def _beside(path: Path) -> str | None:
-    place = path.with_name(f"{path.name}.sha256")
-    if path.is_dir() or not place.is_file():
+    if path.is_dir() or not (place := path.with_name(f"{path.name}.sha256")).is_file():
         return None
     with place.open("rb") as file:
         return file.read(64).decode("ascii", "replace")

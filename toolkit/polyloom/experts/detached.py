@@ -45,9 +45,8 @@ def stated(package: Package) -> Iterator[PublicKey]:
 
 def with_beside(package: Package, path: Path) -> Package:
     """A sound package with the signature that lies beside its file, if one does and it has none."""
-    place = path.with_name(path.name + SUFFIX)
     signed = SIGNATURE in package.files or package.manifest.said.integrity.signature is not None
-    if signed or path.is_dir() or not place.is_file():
+    if signed or path.is_dir() or not (place := path.with_name(path.name + SUFFIX)).is_file():
         return package
     with place.open("rb") as file:
         content = file.read(LONGEST)

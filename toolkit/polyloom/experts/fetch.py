@@ -6,6 +6,7 @@ that is to be installed.  http and https alone, also after the server sends us e
 
 import hashlib
 import re
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -42,7 +43,10 @@ def fetch(address: str, sha256: str | None, most: int = SIZE) -> bytes:
 
 
 def _opened(address: str) -> Any:
-    answer = urllib.request.urlopen(urllib.request.Request(address), timeout=TIMEOUT)
+    try:
+        answer = urllib.request.urlopen(urllib.request.Request(address), timeout=TIMEOUT)
+    except urllib.error.URLError as error:
+        raise OSError(f"{address} cannot be had: {error.reason}.") from error
     if not is_address(answer.geturl()):
         answer.close()
         raise FileError(f"{address} leads to {answer.geturl()!r}, which is no web address.")

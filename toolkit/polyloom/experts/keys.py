@@ -73,7 +73,7 @@ class SecretKey:
         ):
             key = _serialization().load_pem_private_key(Path(path).read_bytes(), password=None)
         if not isinstance(key, _ed25519().Ed25519PrivateKey):
-            raise FileError(f"{path} holds no Ed25519 key without a password. Make one: polyloom expert keygen {path}")
+            raise FileError(f"{path} holds no Ed25519 key without a password. Make one: polyloom expert keygen NEW.key")
         return cls(key.private_bytes_raw())
 
     @property

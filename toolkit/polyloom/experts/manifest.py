@@ -23,6 +23,7 @@ from polyloom.experts.version import Version
 
 FILE = "manifest.json"
 LIMIT = 2**20  # bytes
+PLAIN = {"missing": "it is missing", "string_too_short": "it is empty", "too_short": "it is empty"}
 Document = dict[str, Any]
 
 
@@ -107,8 +108,13 @@ def problems(document: Mapping[str, Any]) -> list[Problem]:
     try:
         ANY.validate_python(document)
     except ValidationError as error:
-        return [Problem(_path(one["loc"]), _told(one["msg"])) for one in error.errors(include_url=False)]
+        return told(error)
     return []
+
+
+def told(error: ValidationError) -> list[Problem]:
+    """What pydantic found wrong, in the words of this house."""
+    return [_problem(cast("Mapping[str, Any]", one)) for one in error.errors(include_url=False)]
 
 
 def json_schema() -> Document:
@@ -122,8 +128,13 @@ def _path(parts: tuple[str | int, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in named).lstrip(".")
 
 
-def _told(message: str) -> str:
-    return message.removeprefix("Value error, ").rstrip(".")
+def _problem(found: Mapping[str, Any]) -> Problem:
+    if found["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        got = cast("Document", found["input"]).get("schema_version")
+        newer = ". If it is newer, upgrade polyloom" if isinstance(got, str) else ""
+        return Problem("schema_version", f'expected "1.0" or "2.0", got {got!r}{newer}')
+    what = PLAIN.get(found["type"]) or found["msg"].removeprefix("Value error, ").rstrip(".")
+    return Problem(_path(found["loc"]), what)
 
 
 def _merged(old: object, new: object) -> object:

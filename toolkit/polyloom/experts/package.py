@@ -48,14 +48,26 @@ class Package:
         """
         place = Path(path)
         if place.is_dir():
-            return cls(_folder(place, limits))
+            return cls._named(place, _folder(place, limits))
         with place.open("rb") as file:
             gzip = file.read(len(GZIP)) == GZIP
         if not gzip:
-            return cls(read_single(place, check, limits))
+            return cls._named(place, read_single(place, check, limits))
         if place.stat().st_size > limits.size:
             raise FileError(f"{place} takes {place.stat().st_size:,} bytes; a package has at most {limits.size:,}.")
-        return cls(*unpack(place.read_bytes(), limits))
+        try:
+            files, sealed = unpack(place.read_bytes(), limits)
+        except FileError as error:
+            raise FileError(f"{place}: {error}") from None
+        return cls._named(place, files, sealed)
+
+    @classmethod
+    def _named(cls, place: Path, files: Mapping[str, memoryview], sealed: bool = True) -> "Package":
+        """The package of a place, which an error speaks of."""
+        try:
+            return cls(files, sealed)
+        except FileError as error:
+            raise FileError(f"{place}: {error}") from None
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -116,7 +128,7 @@ def check(package: Package) -> list[Problem]:
     try:
         document = parse(bytes(package.files[FILE]))
     except FileError as error:
-        return [Problem(FILE, str(error))]
+        return [Problem(FILE, str(error).removeprefix(f"{FILE} "))]
     if found := problems(document):
         return found
     return [*_promised(package), *_differing(package)]

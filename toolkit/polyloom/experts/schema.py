@@ -7,6 +7,8 @@ The models look at a document and never write one: what they do not know is let 
 (`manifest`).  Where two spellings are in use (`pubkey` and `public_key`, `created_at` and `timestamp`) either is read.
 """
 
+import re
+from functools import partial
 from typing import Annotated, Any, Literal, Never, TypeAlias
 
 from pydantic import (
@@ -46,13 +48,37 @@ def _elsewhere(_: object) -> Never:
     raise ValueError("version 2 has it in each of base_models; move it there")
 
 
-Name: TypeAlias = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+def _spelt(pattern: re.Pattern[str], expected: str, text: str) -> str:
+    if pattern.fullmatch(text) is None:
+        raise ValueError(f"expected {expected}, got {text[:80]!r}")
+    return text
+
+
+CAPABILITY = re.compile(r"[a-z_]+:\S+")
+DIGEST = re.compile("[0-9a-fA-F]{64}")
+LIKE_NAME = "a name such as expert-sql: small letters, digits and hyphens, 64 at most"
+LIKE_CAPABILITY = "a kind and a value such as tech:sql, language:en or format:json"
+LIKE_DIGEST = "a SHA-256, 64 hexadecimal digits"
+
+Name: TypeAlias = Annotated[
+    str,
+    AfterValidator(partial(_spelt, NAME, LIKE_NAME)),
+    WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"}),
+]
 Semantic: TypeAlias = Annotated[
     str, AfterValidator(_version), WithJsonSchema({"type": "string", "pattern": f"^{VERSION.pattern}$"})
 ]
 Needed: TypeAlias = Annotated[str, AfterValidator(_requirement)]
-Digest: TypeAlias = Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")]
-Capability: TypeAlias = Annotated[str, Field(pattern=r"^[a-z_]+:\S+$")]
+Digest: TypeAlias = Annotated[
+    str,
+    AfterValidator(partial(_spelt, DIGEST, LIKE_DIGEST)),
+    WithJsonSchema({"type": "string", "pattern": f"^{DIGEST.pattern}$"}),
+]
+Capability: TypeAlias = Annotated[
+    str,
+    AfterValidator(partial(_spelt, CAPABILITY, LIKE_CAPABILITY)),
+    WithJsonSchema({"type": "string", "pattern": f"^{CAPABILITY.pattern}$"}),
+]
 Moved: TypeAlias = Annotated[Any, BeforeValidator(_elsewhere), WithJsonSchema({"not": {}})]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]

@@ -137,7 +137,9 @@ def _known(publisher: str, key: PublicKey, store: TrustStore) -> Verdict:
         return Verdict("revoked", f"the key of {name} was revoked on {found.revoked}", publisher, key)
     if found is not None and name == publisher:
         return Verdict("trusted", f"signed by {publisher}", publisher, key)
-    if found is not None or store.keys(publisher):
+    if found is not None:
+        return Verdict("wrong key", f"it names {publisher}, and its key is that of {name}", publisher, key)
+    if store.keys(publisher):
         return Verdict("wrong key", f"it names {publisher}, whose key is another one", publisher, key)
     return Verdict("unknown", f"signed by {publisher}, who is not in the trust store", publisher, key)
 
