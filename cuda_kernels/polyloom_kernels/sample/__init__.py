@@ -3,7 +3,7 @@
 p_y ∝ e^(x_y / temperature), cut to what top_k, top_p and min_p leave, and drawn by counted dice.
 """
 
-from polyloom_kernels.sample.operation import kept, ready, sample
+from polyloom_kernels.sample.operation import Drawn, kept, ready, sample
 from polyloom_kernels.sample.watermark import Watermark
 
-__all__ = ["Watermark", "kept", "ready", "sample"]
+__all__ = ["Drawn", "Watermark", "kept", "ready", "sample"]

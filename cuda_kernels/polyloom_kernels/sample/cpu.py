@@ -72,24 +72,27 @@ def close(row, allowed):
 
 @njit(nogil=True)
 def draw(row, settings, dice):
-    """The token at `dice` of the way through what is left, in order; −1 if the row is no distribution."""
+    """The token at `dice` of the way through what is left, in order, and how likely it was; −1 for an odd row."""
     top = largest(row)
     if np.isnan(top):
-        return -1
+        return -1, 0.0
     counts, sums = np.empty(OPEN + 1, np.int64), np.empty(OPEN + 1, np.uint64)
     keys, w, stop, _ = ordered(row, top, settings, dice, np.empty(0, np.int64), counts, sums)
-    place = fraction(before(keys, w, sums, stop), dice)
+    left = before(keys, w, sums, stop)
+    place = fraction(left, dice)
     level = np.searchsorted(sums, place, "right") - 1
     at, total = start(keys, level), sums[level]
     while total + w[at] <= place:
         total += w[at]
         at += 1
-    return np.int64(keys[at] & NAMED)
+    return np.int64(keys[at] & NAMED), np.float64(w[at]) / np.float64(left)
 
 
 @njit(nogil=True, cache=True)
-def sample(rows, scale, most, part, reach, seeds, places, said, penalties, allowed, secret, share, boost, last, out):
-    """One token for each row, into `out`; see `operation.sample`.  What is not asked for has no columns."""
+def sample(
+    rows, scale, most, part, reach, seeds, places, said, penalties, allowed, last, secret, share, boost, out, chances
+):
+    """Fill `out` and `chances` (B,); see `operation.sample`.  What is not asked for has no columns."""
     work = np.empty(rows.shape[1], np.float32)
     for b in range(len(rows)):
         row = rows[b]
@@ -103,7 +106,8 @@ def sample(rows, scale, most, part, reach, seeds, places, said, penalties, allow
             if allowed.shape[1]:
                 close(work, allowed[b])
         dice = min(philox(seeds[b], places[b], U(0)), ALL - U(1))  # which says that none are thrown
-        out[b] = draw(row, (scale[b], most[b], part[b], reach[b]), dice)
+        settings = (scale[b], most[b], part[b], reach[b])
+        out[b], chances[b] = draw(row, settings, dice)
 
 
 @njit(nogil=True, cache=True)
@@ -138,7 +142,7 @@ KERNELS = (
         (
             *(read_only(types.float32, 2), *(read_only(kind, 1) for kind in (REAL, LONG, WORD, WORD, WORD, WORD))),
             *(read_only(LONG, 2), read_only(types.float32, 2), read_only(types.uint32, 2)),
-            *(WORD, WORD, types.float32, read_only(LONG, 1), LONG[::1]),
+            *(read_only(LONG, 1), WORD, WORD, types.float32, LONG[::1], REAL[::1]),
         ),
     ),
     (kept, (read_only(REAL, 1), REAL, LONG, WORD, WORD, LONG[::1])),

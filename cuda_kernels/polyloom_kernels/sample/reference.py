@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polyloom_kernels.sample.watermark import Watermark
+from polyloom_kernels.sample.asked import Asked
 from polyloom_kernels.sample.weights import (
     CLOSED,
     FARTHEST,
@@ -16,6 +16,7 @@ from polyloom_kernels.sample.weights import (
     ONE,
     SHIFT,
     Longs,
+    Reals,
     Settings,
     Words,
     dice,
@@ -24,39 +25,27 @@ from polyloom_kernels.sample.weights import (
 Numbers = NDArray[Any]
 
 
-def sample(
-    rows: Numbers,
-    settings: Settings,
-    seeds: Words,
-    places: Words,
-    said: Longs,
-    penalties: Numbers,
-    allowed: Numbers,
-    last: Longs,
-    watermark: Watermark | None,
-) -> Longs:
-    """One token for each row, −1 for a row that is no distribution; see `operation.sample`."""
-    found: list[int] = []
+def sample(rows: Numbers, asked: Asked) -> tuple[Longs, Reals]:
+    """The token of each row, −1 for a row that is no distribution, and how likely it was; see `operation.sample`."""
+    found, chances = list[int](), list[float]()
     for b, row in enumerate(rows):
-        x = changed(row, said[b], penalties[b], allowed[b], int(last[b]), watermark)
-        order, w = left(x, Settings(*(part[b] for part in settings)))
-        place = sum(w) * dice(int(seeds[b]), int(places[b])) >> 64
+        order, w = left(changed(row, asked, b), Settings(*(part[b] for part in asked.settings)))
+        place = sum(w) * dice(int(asked.seeds[b]), int(asked.places[b])) >> 64
         at = int(np.searchsorted(np.cumsum(w, dtype=np.uint64), place, "right"))
         found.append(int(order[at]) if len(order) else -1)
-    return np.array(found, np.int64)
+        chances.append(float(w[at]) / float(sum(w)) if len(order) else 0.0)
+    return np.array(found, np.int64), np.array(chances)
 
 
-def changed(
-    row: Numbers, said: Longs, penalties: Numbers, allowed: Numbers, last: int, watermark: Watermark | None
-) -> Numbers:
-    """Numbers as they are compared, in the dtype of the row."""
-    x, (repetition, presence, frequency) = row.copy(), penalties
+def changed(row: Numbers, asked: Asked, b: int) -> Numbers:
+    """The numbers of row b as they are compared, in the dtype of the row."""
+    x, said, allowed, mark = row.copy(), asked.spoken[b], asked.allowed[b], asked.watermark
+    repetition, presence, frequency = asked.penalties[b]
     tokens, times = np.unique(said[said >= 0], return_counts=True)
-    old = x[tokens]
-    x[tokens] = np.where(old > 0, old / repetition, old * repetition) - (presence + frequency * times.astype(row.dtype))
-    every = np.arange(len(x))
-    if watermark is not None and last >= 0:
-        x[watermark.green(last, every)] += row.dtype.type(watermark.boost)
+    old, every = x[tokens], np.arange(len(x))
+    x[tokens] = np.where(old > 0, old / repetition, old * repetition) - (presence + frequency * times.astype(x.dtype))
+    if mark is not None and asked.last[b] >= 0:
+        x[mark.green(int(asked.last[b]), every)] += x.dtype.type(mark.boost)
     if len(allowed):
         x[(allowed[every >> 5] >> (every & 31).astype(np.uint32) & np.uint32(1)) == 0] = -np.inf
     return x

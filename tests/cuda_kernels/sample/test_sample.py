@@ -1,6 +1,8 @@
 """`sample`: the reference is what textbooks sort, and compiled code is the reference to the last bit."""
 
 import math
+import shutil
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polyloom_kernels.sample as face
+from polyloom_kernels._device import usable
 from polyloom_kernels.sample import Watermark, cpu, kept, operation, reference, sample, weights
+from polyloom_kernels.shim import Shim
 
 BACKENDS: tuple[Any, ...] = ("reference", "cpu")
 CHANCES = np.array([0.05, 0.4, 0.1, 0.3, 0.15])
@@ -71,7 +75,7 @@ LAWS: dict[str, tuple[dict[str, Any], list[int]]] = {
 def test_each_setting_leaves_what_it_says(name: str, backend: Any) -> None:
     asked, expected = LAWS[name]
     assert kept(np.log(CHANCES), backend=backend, **asked).tolist() == expected
-    drawn = sample(np.repeat(LOGITS, 3000, 0), 5, np.arange(3000), backend="cpu", **asked)
+    drawn = sample(np.repeat(LOGITS, 3000, 0), 5, np.arange(3000), backend="cpu", **asked).tokens
     chances = np.zeros(5)
     chances[expected] = (CHANCES ** (1 / (asked.get("temperature", 1) or 1)))[expected]
     chances /= chances.sum()
@@ -135,8 +139,9 @@ class Asked:
             "watermark": Watermark(int(rng.integers(2**63)), 0.3, 1.5) if rng.random() < 0.5 else None,
         }
 
-    def ask(self, backend: Any) -> list[int]:
-        return sample(self.logits, self.seeds, self.places, backend=backend, **self.settings).tolist()
+    def ask(self, backend: Any) -> list[list[float]]:
+        found = sample(self.logits, self.seeds, self.places, backend=backend, **self.settings)
+        return np.stack(found, 1).tolist()
 
 
 @settings(max_examples=150)
@@ -162,15 +167,23 @@ def test_a_row_does_not_know_who_else_is_there() -> None:
             name: each if each is None or isinstance(each, Watermark) else each[n : n + 1]
             for name, each in asked.settings.items()
         }
-        assert sample(asked.logits[n : n + 1], asked.seeds[n], asked.places, **alone).tolist() == together[n : n + 1]
+        found = sample(asked.logits[n : n + 1], asked.seeds[n], asked.places, **alone)
+        assert np.stack(found, 1).tolist() == together[n : n + 1]
 
 
 def test_a_seed_and_a_place_say_which_token() -> None:
     rows = np.zeros((200, 1000), np.float32)
-    drawn = sample(rows, 7, np.arange(200))
-    np.testing.assert_array_equal(sample(rows[:50], 7, np.arange(50)), drawn[:50])
+    drawn = sample(rows, 7, np.arange(200)).tokens
+    np.testing.assert_array_equal(sample(rows[:50], 7, np.arange(50)).tokens, drawn[:50])
     assert len(set(drawn.tolist())) > 150
-    assert (sample(rows, 8, np.arange(200)) != drawn).sum() > 190
+    assert (sample(rows, 8, np.arange(200)).tokens != drawn).sum() > 190
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_chances_are_those_of_the_law(backend: Any) -> None:
+    drawn = sample(np.repeat(LOGITS, 60, 0), 5, np.arange(60), top_k=3, temperature=0.5, backend=backend)
+    law = np.where(np.isin(np.arange(5), [1, 3, 4]), CHANCES**2, 0) / (CHANCES[[1, 3, 4]] ** 2).sum()
+    np.testing.assert_allclose(drawn.chances, law[drawn.tokens], rtol=1e-6)
 
 
 # what changes numbers first
@@ -181,7 +194,7 @@ def test_penalties_by_hand(backend: Any) -> None:
     logits = np.array([[2.0, 1.9, -1.0, -1.1]], np.float32)
 
     def greedy(said: list[int], **penalties: float) -> int:
-        return int(sample(logits, 0, temperature=0, said=[said], backend=backend, **penalties)[0])
+        return int(sample(logits, 0, temperature=0, said=[said], backend=backend, **penalties).tokens[0])
 
     assert greedy([-1, 0]) == 0
     assert greedy([-1, 0], repetition=1.04) == 0
@@ -198,15 +211,15 @@ def test_what_is_not_allowed_never_comes(backend: Any) -> None:
     allowed = np.zeros((40, 3), np.uint32)
     allowed[:, 1], allowed[:, 2] = 1 << 31 | 1, 0xFFFFFFF8
     drawn = sample(np.zeros((40, 67), np.float32), 0, np.arange(40), allowed=allowed, backend=backend)
-    assert set(drawn.tolist()) == {32, 63}
+    assert set(drawn.tokens.tolist()) == {32, 63}
 
 
 def test_a_watermark_is_found_by_its_key_alone() -> None:
     mark, text = Watermark(1234, 0.25, 4.0), [0]
     logits = np.random.default_rng(0).normal(0, 1, (120, 500)).astype(np.float32)
     for place, row in enumerate(logits):
-        text += sample(row[None], 3, place, said=[text], watermark=mark).tolist()
-    plain = sample(logits, 3, np.arange(120))
+        text += sample(row[None], 3, place, said=[text], watermark=mark).tokens.tolist()
+    plain = sample(logits, 3, np.arange(120)).tokens
     assert mark.evidence(text) > 10
     assert abs(mark.evidence(plain)) < 4
     assert abs(Watermark(1235, 0.25).evidence(text)) < 4
@@ -272,6 +285,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"said": [[-2]]}, "Tokens must be from 0 to 4"),
     ({"allowed": np.zeros((1, 1), np.int64)}, "Expected allowed as bits"),
     ({"allowed": np.zeros((1, 2), np.uint32)}, "Expected allowed as bits"),
+    ({"watermark": 1}, "Expected a watermark"),
     ({"backend": "gpu"}, "Unknown back end 'gpu'"),
 ]
 
@@ -332,6 +346,32 @@ def test_numpy_serves_until_the_compiled_code_is_ready(monkeypatch: pytest.Monke
     monkeypatch.undo()
     assert found == asked.ask("cpu")
     assert kept(np.zeros(4), top_k=2).tolist() == [0, 1]
+
+
+def test_a_gpu_that_is_not_there_is_no_silent_fall_back() -> None:
+    if usable():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(RuntimeError, match=r'The back end "cuda" cannot be used: \w+'):
+        sample(LOGITS, 0, backend="cuda")
+
+
+def test_what_a_gpu_is_asked_is_what_the_definition_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shim in the place of a GPU: everything but the launch is the same."""
+    if shutil.which("g++") is None:
+        pytest.skip("g++, which compiles for the shim, is not installed")
+
+    class Tensor(np.ndarray):
+        def contiguous(self) -> np.ndarray:
+            return np.array(self)
+
+    monkeypatch.setattr(operation, "on_gpu", lambda backend, *_: backend == "cuda")
+    monkeypatch.setattr(operation, "Device", SimpleNamespace(of=lambda tensor: Shim()))
+    for seed in range(4):
+        asked = Asked(5, 90, seed, "closed", seed)
+        found = sample(asked.logits.view(Tensor), asked.seeds, asked.places, backend="cuda", **asked.settings)
+        assert np.stack(found, 1).tolist() == asked.ask("reference")
+    with pytest.raises(ValueError, match=r"at most [\d,]+ different tokens"):
+        sample(np.zeros((1, 1 << 21), np.float32).view(Tensor), 0, said=[[1]], backend="cuda")
 
 
 @pytest.mark.parametrize("name", face.__all__)
