@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/ready
 SLOW := browser or lesson or wheel
 
-.PHONY: help lab test test-fast bench check .venv
+.PHONY: help lab test test-fast bench gpu check .venv
 .DEFAULT_GOAL := help
 
 help:  ## these lines
@@ -28,6 +28,16 @@ test-fast: $(READY)  ## the tests that need neither browser nor kernel nor packa
 
 bench: $(READY)  ## every benchmark; writes benchmarks/latest.json
 	$(BIN)/polyloom bench --json benchmarks/latest.json
+
+# The same tests once more under each tool of compute-sanitizer, where it is installed; then the figures.
+gpu: $(READY)  ## with an NVIDIA GPU: the tests of the kernels, compute-sanitizer, benchmarks; writes benchmarks/gpu.json
+	@$(BIN)/python -m polyloom_kernels._device
+	$(BIN)/python -m pytest -m gpu tests/cuda_kernels
+	@for tool in $(shell command -v compute-sanitizer >/dev/null && echo memcheck racecheck); do \
+	  compute-sanitizer --tool $$tool --error-exitcode 1 $(BIN)/python -m pytest -q -m gpu -k small tests/cuda_kernels || exit 1; \
+	done
+	@command -v compute-sanitizer >/dev/null || echo "compute-sanitizer is not installed: memcheck and racecheck did not run"
+	$(BIN)/polyloom kernels --gpu benchmarks/gpu.json
 
 check: $(READY)  ## ruff, pyright and the rules of the layout
 	$(BIN)/ruff check

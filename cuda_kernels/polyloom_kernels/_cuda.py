@@ -75,7 +75,7 @@ class Device:
 
     def array(self, values: NDArray[Any], kind: str) -> Any:
         """A tensor of these values."""
-        values = np.ascontiguousarray(values)
+        values = np.array(values, order="C")  # torch warns of arrays that are read-only
         if values.dtype == BF16:
             return self._torch.from_numpy(values.view(np.int16)).view(self._torch.bfloat16).to(self._place)
         return self._torch.from_numpy(values).to(self._kind(kind)).to(self._place)

@@ -1,7 +1,8 @@
 """Whether there is a GPU that the kernels can use, and if not, why: decided once in a process, and only when asked.
 
 A GPU is usable if torch sees it (torch allocates), CuPy is there (it launches), NVRTC is there (it compiles), and its
-compute capability is at least 8.0, the oldest that the kernels are compiled for in the tests.
+compute capability is at least 8.0, the oldest that the kernels are compiled for in the tests.  Run as a program, this
+says so and fails if there is none.
 """
 
 from functools import cache
@@ -54,3 +55,7 @@ def _without_compiler() -> str | None:
     except Exception as error:  # whatever CuPy raises for a library that it cannot load
         return f"NVRTC, which compiles the kernels, cannot be loaded ({error})"
     return None
+
+
+if __name__ == "__main__":
+    raise SystemExit(why() and f"No GPU can be used here: {why()}.")

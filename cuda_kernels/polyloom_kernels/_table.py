@@ -3,6 +3,11 @@
 `polyloom kernels`, the generic tests and the run on a GPU read it.
 """
 
+import shutil
+from importlib import import_module
+
+from polyloom_kernels import _device
+
 OPERATIONS = {
     "count": ("cpu",),
     "decode": ("cpu",),
@@ -10,6 +15,25 @@ OPERATIONS = {
     "gate": ("cpu",),
     "history": (),
     "mixture": ("cpu",),
+    "quantized": ("cpu", "cuda"),
     "recall": ("cpu", "cuda"),
-    "sample": ("cpu",),
+    "route": ("cpu", "cuda"),
+    "sample": ("cpu", "cuda"),
 }
+
+
+def reasons() -> dict[str, str | None]:
+    """Why a back end, or the shim on which CUDA kernels run without a GPU, cannot be used here; None if it can."""
+    return {"cpu": _without_numba(), "cuda": _device.why(), "shim": _without_gxx()}
+
+
+def _without_numba() -> str | None:
+    try:
+        import_module("numba")
+    except Exception as error:  # missing, or there with a NumPy that it does not know
+        return f"numba cannot be used, and NumPy serves instead ({type(error).__name__}: {error})"
+    return None
+
+
+def _without_gxx() -> str | None:
+    return None if shutil.which("g++") else "g++ is not installed"

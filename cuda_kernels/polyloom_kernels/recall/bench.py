@@ -76,7 +76,7 @@ def _torch(store: Store, contexts: list[Integers]) -> tuple[list[float] | None, 
         torch: Any = import_module("torch")
     except ImportError:
         return None, "torch is not installed here: pip install torch"
-    tables = [_padded(store, context) for context in contexts]
+    tables = [padded(store, context) for context in contexts]
     targets = torch.from_numpy(np.concatenate([targets for targets, _ in tables]))
     weights = torch.from_numpy(np.concatenate([weights for _, weights in tables]))
     bias = torch.from_numpy((store.bias / UNIT).astype(np.float32))
@@ -96,7 +96,7 @@ def _torch(store: Store, contexts: list[Integers]) -> tuple[list[float] | None, 
     return seconds, None
 
 
-def _padded(store: Store, context: Integers) -> tuple[Integers, NDArray[np.float32]]:
+def padded(store: Store, context: Integers) -> tuple[Integers, NDArray[np.float32]]:
     """Targets and weighted floats of a context's rows, (window · layers, CAP), padded with weights of zero."""
     targets = np.zeros((WINDOW * LAYERS, CAP), np.int64)
     weights = np.zeros((WINDOW * LAYERS, CAP), np.float32)

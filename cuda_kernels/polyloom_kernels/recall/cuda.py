@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from polyloom_kernels._cuda import Device
 from polyloom_kernels._launch import Kernel, Machine
-from polyloom_kernels.recall.store import NARROW, Integers, Store
+from polyloom_kernels.recall.store import NARROW, Store
 
 SOURCE = Path(__file__).parent / "recall.cu"
 MOST_BEST = 256  # the lists of the warps share the memory of a block with the scores
@@ -66,12 +66,13 @@ def placed(machine: Device, store: Store) -> Placed:
 
 
 def run(
-    machine: Machine, store: Placed, text: Any, first: Any, last: Any, weights: Integers, k: int
+    machine: Machine, store: Placed, text: Any, first: Any, last: Any, weights: Any, k: int
 ) -> tuple[Any, Any, Any]:
     """Tokens int32 (n, k), their scores in Q16 int32 (n, k), and why a context was refused, int32 (n,).
 
-    `text` int32 (T,), `first` and `last` int64 (n,) lie on the machine.  Refused is 0 for a context that was not, 1 if
-    its sums might not fit, 2 if it has a token that the store does not have.  1 ≤ k ≤ min(256, V).
+    `text` int32 (T,), `first` and `last` int64 (n,) and `weights` int64 (layers,) lie on the machine.  Refused is 0 for
+    a context that was not, 1 if its sums might not fit, 2 if it has a token that the store does not have.
+    1 ≤ k ≤ min(256, V).
     """
     contexts = first.shape[0]
     threads = min(1024, max(64, store.size // 1024 * 32))  # a lane owns 32 to 64 scores
@@ -85,7 +86,7 @@ def run(
     kernel = RECALL["unsigned short" if store.size <= NARROW else "unsigned"]
     machine.launch(
         kernel, (contexts, tiles), (threads,), text, first, last, store.window, store.layers,
-        machine.array(weights, "long long"), store.table, store.arena, store.bias, store.size, tile, k, best, refused,
+        weights, store.table, store.arena, store.bias, store.size, tile, k, best, refused,
         shared=lists + tile * 4,
     )  # fmt: skip
     tokens, scores = machine.empty((contexts, k), "int"), machine.empty((contexts, k), "int")

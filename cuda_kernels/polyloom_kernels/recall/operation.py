@@ -201,7 +201,8 @@ def _on_gpu(store: Store, contexts: Integers, k: int, given: Integers) -> Recall
     machine, ends = Device(), np.arange(len(contexts) + 1) * contexts.shape[1]
     first, last = (machine.array(side, "long long") for side in (ends[:-1], ends[1:]))
     text = machine.array(contexts.reshape(-1).astype(np.int32), "int")
-    ours = cuda.run(machine, cuda.placed(machine, store), text, first, last, given, k)
+    weights = machine.array(given, "long long")
+    ours = cuda.run(machine, cuda.placed(machine, store), text, first, last, weights, k)
     tokens, scores, refused = (machine.numpy(each) for each in ours)
     return _refuse() if refused.any() else Recalled(tokens.astype(np.int64), scores)
 

@@ -47,7 +47,7 @@ def case(
             machine = Small(machine, shared)
         placed, words = cuda.place(machine, rows), machine.array(text, "int")
         sides = (machine.array(side, "long long") for side in (first, last))
-        return cuda.run(machine, placed, words, *sides, fixed(weights), k)
+        return cuda.run(machine, placed, words, *sides, machine.array(fixed(weights), "long long"), k)
 
     def expected() -> tuple[NDArray[np.int32], ...]:
         found = [reference.recall(rows, text[a:b], fixed(weights), k) for a, b in ends]
@@ -74,7 +74,8 @@ def refused(name: str, rows: Store, words: list[int], weights: list[float]) -> C
 
     def run(machine: Machine) -> tuple[object, ...]:
         sides = (machine.array(np.array(side), "long long") for side in ([0, 0], [0, len(text)]))
-        return cuda.run(machine, cuda.place(machine, rows), machine.array(text, "int"), *sides, fixed(weights), 1)[2:]
+        placed, words = cuda.place(machine, rows), machine.array(text, "int")
+        return cuda.run(machine, placed, words, *sides, machine.array(fixed(weights), "long long"), 1)[2:]
 
     def expected() -> tuple[NDArray[np.int32]]:
         if min(words) < 0 or max(words) >= rows.size:
