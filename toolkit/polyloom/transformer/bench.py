@@ -23,13 +23,19 @@ from polyloom.cli.rows import Row
 from polyloom.compose.layered import Layer, Layered
 from polyloom.generate.sampling import Sampling
 from polyloom.tokens.word import WordVocabulary
-from polyloom.transformer.config import TransformerConfig
+from polyloom.transformer.config import Experts, TransformerConfig
+from polyloom.transformer.experts import Mixture
 from polyloom.transformer.huggingface import read_folder
 from polyloom.transformer.model import TransformerModel
+from polyloom_kernels.experts import operation as experts
+from polyloom_kernels.limit import bandwidth, buffer
+from polyloom_kernels.route import operation as route
 
 PEER = "transformers"
 ABSENT = "transformers is not installed"
 PROMPT, NEW, RUNS = 16, 128, 3
+WIDTH, MIXTURE = 512, Experts(8, 2, size=1_376)
+TOKENS, LAYERS, TURNS = 16, 4, 20  # that a mixture reads; its layers, and how often they are asked
 SURE = 20.0
 LARGE = 151_936  # words, as many as rows in Qwen3
 SHAPE: dict[str, Any] = {
@@ -75,6 +81,8 @@ def rows(shared: Path | None) -> Iterator[Row]:
         for dtype in ("float32", "bfloat16"):
             yield _generate_row(dtype)
         yield _mixed_row()
+        yield mixture_row("float32")
+        yield mixture_row("bfloat16")
     finally:
         torch.set_num_threads(threads)
 
@@ -132,6 +140,37 @@ def _mixed_row() -> Row:
         value=float(added[1] - added[0]) / 1000, unit="ms", bar="value <= 1",
         reason=f"the transformer alone takes {added[0] / 1000:.2f} ms; its best guess has {sure:.0%} on average",
     )  # fmt: skip
+
+
+def mixture_row(dtype: str) -> Row:
+    """Layers of experts for a few tokens, gates included, beside a plain read of as many bytes as they read.
+
+    Several take turns, as in a model, so that none finds its weights in a cache.
+    """
+    torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType] - untyped
+    config = TransformerConfig(2, width=WIDTH, experts=MIXTURE)
+    layers, memory = [Mixture(config, n).to(getattr(torch, dtype)) for n in range(LAYERS)], buffer()
+    with torch.no_grad():
+        for weight in (weight for layer in layers for weight in layer.parameters()):
+            weight.normal_(std=weight.shape[-1] ** -0.5)
+        x = torch.randn(TOKENS, WIDTH, dtype=layers[0].up.dtype)
+        read = sum(weight.nbytes for weight in layers[0].parameters())  # with 16 tokens, all experts are chosen
+        for operation in (experts, route):  # until they are compiled, torch and NumPy serve
+            operation.COMPILED.wait()
+        times = [(_seconds(layers, x), read / bandwidth(memory) / 1e9) for _ in range(TURNS)]
+    spent, limit = np.array(times).min(0)
+    return Row(
+        group="transformer", name=f"a mixture of {MIXTURE.count} experts of {WIDTH} × {MIXTURE.size:,}, top "
+        f"{MIXTURE.active}, {TOKENS} tokens, {dtype}, one thread", value=1e3 * float(spent), unit="ms", limit=1e3 * float(limit), bar="limit_ratio >= 0.67",
+    )  # fmt: skip
+
+
+def _seconds(layers: list[Mixture], x: torch.Tensor) -> float:
+    """Processor time of a layer."""
+    started = time.thread_time()
+    for layer in layers:
+        layer(x)
+    return (time.thread_time() - started) / len(layers)
 
 
 def _generate_row(dtype: str) -> Row:
