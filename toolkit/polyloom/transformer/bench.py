@@ -161,7 +161,8 @@ def mixture_row(dtype: str) -> Row:
     spent, limit = np.array(times).min(0)
     return Row(
         group="transformer", name=f"a mixture of {MIXTURE.count} experts of {WIDTH} × {MIXTURE.size:,}, top "
-        f"{MIXTURE.active}, {TOKENS} tokens, {dtype}, one thread", value=1e3 * float(spent), unit="ms", limit=1e3 * float(limit), bar="limit_ratio >= 0.67",
+        f"{MIXTURE.active}, {TOKENS} tokens, {dtype}, one thread",
+        value=1e3 * float(spent), unit="ms", limit=1e3 * float(limit), bar="limit_ratio >= 0.67",
     )  # fmt: skip
 
 
