@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from polyloom.bridges.logits import LogitsProcessor
     from polyloom.experts.registry import Registry
     from polyloom.transformer.config import TransformerConfig
+    from polyloom.transformer.int8 import int4, int8
     from polyloom.transformer.model import TransformerModel
 
 __version__ = "0.1.0"
@@ -155,6 +156,8 @@ __all__ = [
     "cascade_curve",
     "cluster",
     "difference",
+    "int4",
+    "int8",
     "interpolate",
     "intersection",
     "load",

@@ -12,6 +12,8 @@ LATER = {
     "TransformerConfig": "polyloom.transformer.config",
     "TransformerModel": "polyloom.transformer.model",
     "attach": "polyloom.adapters.attach",
+    "int4": "polyloom.transformer.int8",
+    "int8": "polyloom.transformer.int8",
 }
 TORCH = ("torch", "torch")
 NEEDS = {"Registry": ("pydantic", "experts")}  # the package and the extra that brings it, where that is not torch

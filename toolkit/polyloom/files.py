@@ -35,7 +35,7 @@ MANIFEST_LIMIT = 2**20  # bytes
 HEADER_LIMIT = 16 * 2**20  # bytes: the manifest and a line for each array
 DEEPEST = 16  # composites inside composites
 ALIGNMENT = 64  # bytes: the data start at a multiple, and so do arrays of 8-byte numbers after one another
-DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U32": "<u4", "U16": "<u2", "U8": "|u1"}
+DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U32": "<u4", "U16": "<u2", "U8": "|u1", "I8": "|i1"}
 NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
 MANIFEST, DIGEST = "polyloom", "polyloom.sha256"
 

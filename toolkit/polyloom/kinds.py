@@ -105,6 +105,14 @@ def _adapted(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageMo
     return restored(manifest, arrays, base)
 
 
+def _rounded(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
+    del nest
+    later("TransformerModel")  # says so if torch is not there
+    from polyloom.transformer.int8 import from_state
+
+    return from_state(manifest, arrays)
+
+
 def _folder(path: Path) -> LanguageModel:
     return later("TransformerModel").load(path)
 
@@ -127,6 +135,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Arrays, Nest], LanguageModel]] = {
     "association": _association,
     "position": _position,
     "reference": _reference,
+    "rounded": _rounded,
     "transformer": _transformer,
     **dict.fromkeys(COMPOSITES, _composite),
 }

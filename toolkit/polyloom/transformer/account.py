@@ -15,7 +15,7 @@ what rounding left over in the network is the residual, below 1e-4 in float32 an
 """
 
 from dataclasses import dataclass
-from typing import cast, final
+from typing import Protocol, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from polyloom.transformer.attention import Attention, Itself, Memory
 from polyloom.transformer.decoder import Decoder, SoftCap
 from polyloom.transformer.experts import Mixture
 from polyloom.transformer.feed_forward import Plain, SwiGLU
+from polyloom.transformer.norm import Normalisation
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,14 @@ class Part:
     inner: tuple["Part", ...] = ()
 
 
+class Rows(Protocol):
+    """The rows of an output matrix, one by one."""
+
+    def __getitem__(self, token: int) -> Tensor:
+        """Row of a token, (d,)."""
+        ...
+
+
 @final
 @dataclass(frozen=True)
 class Attribution:
@@ -47,7 +56,7 @@ class Attribution:
 
     parts: tuple[Part, ...]
     offset: Tensor | None
-    output: Tensor
+    output: "Tensor | Rows"
     cap: nn.Module
     logit: Tensor
     normaliser: float
@@ -104,10 +113,10 @@ def attribute(decoder: Decoder, tokens: Tensor, length: int | None = None, size:
         return Attribution((), None, decoder.output.weight, nn.Identity(), nothing, float(even), size)
     parts, x = _written(decoder, tokens, len(tokens) if length is None else length)
     scale, offset = decoder.norm.scale(x).double(), decoder.norm.offset()
-    through = [_through(decoder, part, scale) for part in parts]
+    seen = [through(decoder.norm, part, scale) for part in parts]
     bias = nothing if offset is None else offset.double()
     return Attribution(
-        parts=tuple(through),
+        parts=tuple(seen),
         offset=None if offset is None else bias,
         output=decoder.output.weight,
         cap=decoder.cap,
@@ -177,10 +186,10 @@ def _experts(part: SwiGLU | Plain | Mixture, x: Tensor) -> tuple[Part, ...]:
     return tuple(found) if part.shared is None else (*found, Part("shared experts", part.shared(x)))
 
 
-def _through(decoder: Decoder, part: Part, scale: Tensor) -> Part:
+def through(norm: Normalisation, part: Part, scale: Tensor) -> Part:
     """The part through the final norm, float64, without its bias."""
-    inner = tuple(_through(decoder, smaller, scale) for smaller in part.inner)
-    return Part(part.name, decoder.norm.apply_scale(part.vector.double(), scale), part.detail, inner)
+    inner = tuple(through(norm, smaller, scale) for smaller in part.inner)
+    return Part(part.name, norm.apply_scale(part.vector.double(), scale), part.detail, inner)
 
 
 def _term(part: Part, row: Tensor, piece: str, context: str) -> Term:

@@ -33,7 +33,6 @@ from polyloom.transformer.capture_live import watched
 from polyloom.transformer.hooks import depth
 from polyloom.transformer.inside import Array, Inside, Opened, needed, without_batch
 from polyloom.transformer.lens import LogitLens, lens
-from polyloom.transformer.network import DecoderNetwork
 from polyloom.transformer.opened import opened
 from polyloom.transformer.routing import Routing
 from polyloom.transformer.windows import opening
@@ -151,7 +150,7 @@ def capture(
 
     A live model of another library is captured through hooks, and what they do not show raises InputError.
     """
-    live = None if isinstance(model.network, DecoderNetwork) else cast("LiveNetwork", model.network).model
+    live = cast("LiveNetwork", model.network).model if hasattr(model.network, "model") else None
     tokens, count = read_by(model, text), model.config.layers if live is None else depth(live)
     at, places = within("layer", layers, count), within("position", positions, len(tokens))
     inside = _opened(model, tokens, at, places) if live is None else watched(model, live, tokens, at, places)

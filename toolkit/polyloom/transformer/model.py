@@ -102,9 +102,7 @@ class TransformerModel(LanguageModel):
     def decoder(self) -> Decoder:
         """The bricks; InputError for a wrapped model of another library, which has none of ours."""
         if not isinstance(self.network, DecoderNetwork):
-            raise InputError(
-                f"{self!r} is a wrapped model: its parts are its own. Load it as a folder if it is a Llama."
-            )
+            raise InputError(f"{self!r} has no bricks of ours: {self.network.inside}")
         return self.network.decoder
 
     @property
@@ -195,11 +193,12 @@ class TransformerModel(LanguageModel):
 
     def attribution(self, tokens: Prompt) -> "Attribution | Undivided":
         """What each part of the decoder adds to the logits after these tokens; of a wrapped model, one whole."""
-        from polyloom.transformer.account import Undivided, attribute
+        from polyloom.transformer.account import Undivided
 
         ids, length = self.seen(tokens)
-        if isinstance(self.network, DecoderNetwork):
-            return attribute(self.network.decoder, ids, length, self.vocabulary.size)
+        found = self.network.attribute(ids, length, self.vocabulary.size)
+        if found is not None:
+            return found
         if not len(ids):
             return Undivided(torch.zeros(self.vocabulary.size, dtype=torch.float64))
         logits, _ = self.network.read([int(token) for token in ids], length, None, 1)

@@ -15,7 +15,7 @@ vocabularies or distributions.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ from polyloom.transformer.attention import Itself
 from polyloom.transformer.cache import Cache, Cached, Many
 from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.swift import Swift, swift
+
+if TYPE_CHECKING:
+    from polyloom.transformer.account import Attribution
 
 HEAD_BYTES = 32 * 2**20  # of logits that are made at once
 
@@ -36,6 +39,7 @@ class Network(ABC):
     begin: int | None  # the id before a text, or None
     opens: bool  # whether it stands before every text, or only where there is no other token
     soft: tuple[int, ...] = ()  # ids of a soft prompt, which stands before all else
+    inside: str = "its parts are its own. Load it as a folder if it is a Llama."  # why nobody can look inside
 
     @property
     def front(self) -> tuple[int, ...]:
@@ -68,6 +72,11 @@ class Network(ABC):
         """States are good for all lengths with the same number."""
         del length
         return 0
+
+    def attribute(self, tokens: Tensor, length: int, size: int) -> "Attribution | None":
+        """What each part adds to the logits after tokens (T,), over `size` pieces; None if only the whole is known."""
+        del tokens, length, size
+        return None
 
 
 @final
@@ -120,6 +129,12 @@ class DecoderNetwork(Network):
         places = torch.tensor([cache.length - 1 for cache in caches], device=self.device)[:, None]
         x = self.decoder.read(ids, places, lengths[0], Many(caches))
         return self.decoder.head(x[:, 0]), caches
+
+    def attribute(self, tokens: Tensor, length: int, size: int) -> "Attribution":
+        """What each brick adds."""
+        from polyloom.transformer.account import attribute
+
+        return attribute(self.decoder, tokens, length, size)
 
     @cached_property
     def _swift(self) -> Swift | None:
