@@ -7,10 +7,10 @@
  */
 import { Questions } from "../base/ask.js";
 import { attribute, button, keepClicks, keepKeys, Lifetime, make, write } from "../base/dom.js";
+import { matrix } from "../base/matrix.js";
 import { arcs } from "./arcs.js";
 import { Heads, keyName } from "./heads.js";
 import { Eye } from "./look.js";
-import { matrix } from "./matrix.js";
 import { next } from "./next.js";
 import { overview } from "./overview.js";
 import { panels } from "./panels.js";
@@ -33,12 +33,12 @@ function render({ model, el }) {
   const pin = (/** @type {number} */ query) => { heads.set({ token: query }); redraw(); };
   const bar = toolbar(heads, life, redraw);
   const overviewPart = overview(heads, life, redraw);
-  const matrixPart = matrix(eye, life, redraw, pin);
+  const matrixPart = matrix(eye, life, redraw, pin, { what: "attention matrix", does: "Arrows move over queries and keys, Enter pins a query" });
   const arcsPart = arcs(eye, life, redraw, pin);
   const tokensPart = tokens(heads, eye, life, redraw, pin);
   const nextPart = next(heads, life, redraw);
   const panelsPart = panels(heads, life, redraw);
-  const banner = make("div", { class: "pl-banner", role: "alert", hidden: true });
+  const banner = make("div", { class: "pl-trouble", role: "alert", hidden: true });
   const title = make("p", { class: "pl-title pl-shown-name" });
   const picture = make("section", { class: "pl-shown", "aria-label": "Chosen head" }, title, matrixPart.element, arcsPart.element);
   const waiting = make("p", { class: "pl-muted pl-waiting", hidden: true }, "asking for this head …");
@@ -76,7 +76,7 @@ function toolbar(heads, life, redraw) {
   const means = [button("Mean", { class: "pl-button pl-small", "data-key": '["all"]', title: "the mean of all heads" }), button("Roll-out", { class: "pl-button pl-small", "data-key": '["rollout"]', title: "what flows through all layers (Abnar and Zuidema 2020)" })];
   const compare = button("Difference", { class: "pl-button pl-small", title: "this reading less the other" });
   const text = /** @type {HTMLInputElement} */ (make("input", { type: "text", class: "pl-text-field", "aria-label": "Text: Enter reads it", spellcheck: "false", autocomplete: "off" }));
-  const element = make("div", { class: "pl-toolbar" }, reading, text, make("span", { class: "pl-space" }), ...means, ...looks, compare);
+  const element = make("div", { class: "pl-bar" }, reading, text, make("span", { class: "pl-space" }), ...means, ...looks, compare);
   for (const one of looks) life.listen(one, "click", () => { heads.set({ look: one.getAttribute("data-look") }); redraw(); });
   for (const one of means) life.listen(one, "click", () => { heads.set({ chosen: JSON.parse(one.getAttribute("data-key") ?? "") }); redraw(); });
   life.listen(compare, "click", () => { heads.set({ compare: !heads.comparing }); redraw(); });

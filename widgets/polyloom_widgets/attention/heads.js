@@ -118,11 +118,6 @@ export class Heads {
   }
 }
 
-/** The share that a byte stands for. @param {number} byte */
-export function shareOf(byte) {
-  return (byte / 255) ** 2;
-}
-
 /** What a picture is called. @param {Key} key @param {[number, number][]} [silenced] */
 export function keyName(key, silenced = []) {
   if (key[0] === "head") return `layer ${key[1]}, head ${key[2]}${silenced.some(([layer, head]) => layer === key[1] && head === key[2]) ? " (silenced)" : ""}`;

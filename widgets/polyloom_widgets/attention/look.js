@@ -4,7 +4,7 @@
  *
  * A look is made once a frame and handed to every part, so that all of them show the same token of the same picture.
  */
-import { shareOf } from "./heads.js";
+import { shareOf } from "../base/matrix.js";
 
 /** @typedef {{rows: number, columns: number, queries: string[], keys: string[], of: string, share: (query: number, key: number) => number, difference: boolean, cells: Uint8Array, others: Uint8Array | null, token: number, key: number}} Look */
 
@@ -52,27 +52,6 @@ export class Eye {
 /** @param {Look | null} look @param {import("./heads.js").Reading} reading */
 function fits(look, reading) {
   return look !== null && look.rows === reading.queries.length && look.columns === reading.keys.length;
-}
-
-/** The colours of cells, which stand out on a light page and on a dark one: more, and less. */
-const MORE = [42, 143, 208];
-const LESS = [224, 112, 26];
-
-/** Cells as pixels, one each: colour by sign, cover by size. @param {Look} look @returns {ImageData} */
-export function pixels(look) {
-  const image = new ImageData(look.columns, look.rows);
-  const { data } = image;
-  for (let n = 0; n < look.cells.length; n += 1) {
-    const other = look.others ? look.others[n] : 0;
-    const signed = look.others ? shareOf(look.cells[n]) - shareOf(other) : 0;
-    const cover = look.others ? Math.round(255 * Math.sqrt(Math.abs(signed))) : look.cells[n];
-    const [red, green, blue] = signed < 0 ? LESS : MORE;
-    data[4 * n] = red;
-    data[4 * n + 1] = green;
-    data[4 * n + 2] = blue;
-    data[4 * n + 3] = cover;
-  }
-  return image;
 }
 
 /** The keys of a query, largest share first. @param {Look} look @param {number} query @param {number} most @returns {{key: number, share: number}[]} */

@@ -6,13 +6,13 @@
  * layer's name is the mean of all of it. Arrows walk, and what is silenced is crossed out. The small pictures are drawn once for a text; choosing changes attributes only.
  */
 import { attribute, button, make, style, write } from "../base/dom.js";
+import { MORE } from "../base/matrix.js";
 import { keyName } from "./heads.js";
 
 /** @typedef {import("./heads.js").Heads} Heads */
 /** @typedef {import("./heads.js").Key} Key */
 
 const MEASURE_NAMES = ["pattern", "entropy", "distance", "first token"];
-const INK = [42, 143, 208]; // stands out on a light page and on a dark one
 
 /** @param {Heads} heads @param {import("../base/dom.js").Lifetime} life @param {() => void} redraw */
 export function overview(heads, life, redraw) {
@@ -105,7 +105,7 @@ function words(measure, most) {
 function thumbCanvas({ rows, columns, cells }) {
   const canvas = /** @type {HTMLCanvasElement} */ (make("canvas", { width: columns, height: rows, "aria-hidden": "true" }));
   const image = new ImageData(columns, rows);
-  cells.forEach((byte, n) => image.data.set([...INK, byte], 4 * n));
+  cells.forEach((byte, n) => image.data.set([...MORE, byte], 4 * n));
   canvas.getContext("2d")?.putImageData(image, 0, 0);
   return canvas;
 }

@@ -27,7 +27,7 @@ function render({ model, el }) {
   const headPart = controls(texts, life);
   const recipePart = recipePanel(texts, life);
   const parts = [headPart, writing(texts, life), alternatives(texts, life), branches(texts, life), recipePart];
-  const banner = make("div", { class: "pl-banner", role: "alert", hidden: true });
+  const banner = make("div", { class: "pl-trouble", role: "alert", hidden: true });
   const speech = make("div", { class: "pl-hidden", role: "status", "aria-live": "polite" });
   const vacant = make("p", { class: "pl-muted pl-nothing" }, "Nothing written yet.");
   root.append(headPart.element, banner, vacant, ...parts.slice(1).map((part) => part.element), speech);
@@ -61,7 +61,7 @@ function controls(texts, life) {
   };
   const labels = { temperature: "temperature", top_p: "top-p", seed: "seed", max_tokens: "tokens" };
   const settings = Object.entries(fields).map(([name, one]) => make("label", { class: "pl-field" }, labels[/** @type {keyof typeof labels} */ (name)], one.element));
-  const element = make("div", { class: "pl-controls" }, make("div", { class: "pl-toolbar" }, prompt, go), make("div", { class: "pl-toolbar pl-settings" }, ...settings));
+  const element = make("div", { class: "pl-controls" }, make("div", { class: "pl-bar" }, prompt, go), make("div", { class: "pl-bar pl-settings" }, ...settings));
   life.listen(prompt, "change", () => texts.set({ prompt: prompt.value }));
   life.listen(prompt, "keydown", (/** @type {KeyboardEvent} */ event) => {
     if (event.key !== "Enter" || texts.writing) return;
@@ -86,7 +86,7 @@ function recipePanel(texts, life) {
   const toggle = button("Recipe", { class: "pl-button pl-small", "aria-pressed": "false" });
   const copy = button("Copy", { class: "pl-button pl-small" });
   const told = make("pre", { class: "pl-recipe-text", tabindex: 0, "aria-label": "Recipe" });
-  const element = make("section", { class: "pl-recipe-part", "aria-label": "Recipe" }, make("div", { class: "pl-toolbar" }, toggle, copy), told);
+  const element = make("section", { class: "pl-recipe-part", "aria-label": "Recipe" }, make("div", { class: "pl-bar" }, toggle, copy), told);
   let open = false;
   let of = -1;
   life.listen(toggle, "click", () => { open = !open; of = -1; texts.redraw(); });

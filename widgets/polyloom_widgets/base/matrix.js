@@ -1,32 +1,35 @@
 // @ts-check
 /**
- * One head as a matrix: a row for each query, a column for each key, a pixel of the canvas for each cell.
+ * Shares as a matrix: a row for each query, a column for each key, a pixel of the canvas for each cell.
  *
+ * A cell is a byte, share = (byte / 255)², so that small shares can be seen; of two pictures their difference is drawn. A
+ * row may have a colour of its own.
  * The canvas is drawn when the picture changes; its size on the page is CSS, and what a hand or a key points at is marked
  * by two bars above it. Where cells are large enough the tokens stand beside them; else the reading below names them.
  */
-import { attribute, make, shownToken, style } from "../base/dom.js";
-import { pixels } from "./look.js";
+import { attribute, make, shownToken, style } from "./dom.js";
 
-/** @typedef {import("./look.js").Look} Look */
+/** @typedef {{rows: number, columns: number, queries: string[], keys: string[], of: string, cells: Uint8Array, others?: Uint8Array | null, colours?: number[][], token: number, key: number}} Shares */
+/** @typedef {{point: (query: number, key?: number) => boolean}} Pointer */
+/** @typedef {{what: string, does: string}} Words */
 
 const CELL = 26; // pixels of a cell, at most
 const NAMED = 11; // pixels from which tokens stand beside their rows and columns
 const LEAST = 2;
 const EDGE = 84; // pixels kept for the names of the rows
 
-/** @param {import("./look.js").Eye} eye @param {import("../base/dom.js").Lifetime} life @param {() => void} redraw @param {(query: number) => void} pin */
-export function matrix(eye, life, redraw, pin) {
+/** @param {Pointer} eye @param {import("./dom.js").Lifetime} life @param {() => void} redraw @param {(query: number, key: number) => void} pin @param {Words} words */
+export function matrix(eye, life, redraw, pin, words) {
   const canvas = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "pl-cells", "aria-hidden": "true" }));
   const across = make("i", { class: "pl-across", hidden: true });
   const down = make("i", { class: "pl-down", hidden: true });
-  const field = make("div", { class: "pl-matrix-field", tabindex: 0, role: "application", "aria-roledescription": "attention matrix", "aria-label": "Arrows move over queries and keys, Enter pins a query" }, canvas, across, down);
+  const field = make("div", { class: "pl-matrix-field", tabindex: 0, role: "application", "aria-roledescription": words.what, "aria-label": words.does }, canvas, across, down);
   const rowNames = make("div", { class: "pl-row-names", "aria-hidden": "true" });
   const columnNames = make("div", { class: "pl-column-names", "aria-hidden": "true" });
   const inner = make("div", { class: "pl-matrix-inner" }, make("span"), columnNames, rowNames, field);
   const element = make("div", { class: "pl-matrix", tabindex: -1 }, inner);
   const context = canvas.getContext("2d");
-  /** @type {Look | null} */
+  /** @type {Shares | null} */
   let shown = null;
   let drawn = "";
   /** @type {Uint8Array | null} */
@@ -45,21 +48,21 @@ export function matrix(eye, life, redraw, pin) {
     if (inside(query, key) && eye.point(query, key)) redraw();
   });
   life.listen(field, "pointerleave", () => { if (eye.point(-1)) redraw(); });
-  life.listen(field, "click", (/** @type {MouseEvent} */ event) => { const [query, key] = place(event); if (inside(query, key)) pin(query); });
+  life.listen(field, "click", (/** @type {MouseEvent} */ event) => { const [query, key] = place(event); if (inside(query, key)) pin(query, key); });
   life.listen(field, "blur", () => { if (eye.point(-1)) redraw(); });
   life.listen(field, "keydown", (/** @type {KeyboardEvent} */ event) => {
     if (!shown || event.ctrlKey || event.metaKey || event.altKey) return;
     const [query, key] = [shown.token < 0 ? shown.rows - 1 : shown.token, shown.key < 0 ? shown.columns - 1 : shown.key];
     const to = { ArrowUp: [query - 1, key], ArrowDown: [query + 1, key], ArrowLeft: [query, key - 1], ArrowRight: [query, key + 1], Home: [query, 0], End: [query, shown.columns - 1], PageUp: [0, key], PageDown: [shown.rows - 1, key] }[event.key];
     if (to && inside(to[0], to[1])) eye.point(to[0], to[1]);
-    else if (event.key === "Enter" || event.key === " ") pin(query);
-    else if (event.key === "Escape") { eye.point(-1); pin(-1); }
+    else if (event.key === "Enter" || event.key === " ") pin(query, key);
+    else if (event.key === "Escape") { eye.point(-1); pin(-1, -1); }
     else if (!to) return;
     event.preventDefault();
     redraw();
   });
 
-  const draw = (/** @type {Look} */ look) => {
+  const draw = (/** @type {Shares} */ look) => {
     shown = look;
     if (!width) return;
     const now = `${look.of} ${look.rows} ${look.columns} ${width}`;
@@ -70,7 +73,7 @@ export function matrix(eye, life, redraw, pin) {
     }
     mark(look);
   };
-  /** Size, cells and names. @param {Look} look */
+  /** Size, cells and names. @param {Shares} look */
   const lay = (look) => {
     const room = width - EDGE - 2;
     cell = Math.max(LEAST, Math.min(CELL, Math.floor(room / look.columns)));
@@ -87,7 +90,7 @@ export function matrix(eye, life, redraw, pin) {
     rowNames.replaceChildren(...(named ? look.queries.map((piece) => make("span", {}, shownToken(piece))) : []));
     columnNames.replaceChildren(...(named ? look.keys.map((piece) => make("span", {}, shownToken(piece))) : []));
   };
-  /** @param {Look} look */
+  /** @param {Shares} look */
   const mark = (look) => {
     across.hidden = look.token < 0;
     down.hidden = look.key < 0;
@@ -99,4 +102,29 @@ export function matrix(eye, life, redraw, pin) {
     }
   };
   return { element, draw };
+}
+
+/** The share that a byte stands for. @param {number} byte */
+export function shareOf(byte) {
+  return (byte / 255) ** 2;
+}
+
+/** Colours that stand out on a light page and on a dark one: more, and less. */
+export const MORE = [42, 143, 208];
+const LESS = [224, 112, 26];
+
+/** Cells as pixels, one each: colour by row or by sign, cover by size. @param {Shares} look @returns {ImageData} */
+function pixels(look) {
+  const image = new ImageData(look.columns, look.rows);
+  const { data } = image;
+  for (let n = 0; n < look.cells.length; n += 1) {
+    const signed = look.others ? shareOf(look.cells[n]) - shareOf(look.others[n]) : 0;
+    const cover = look.others ? Math.round(255 * Math.sqrt(Math.abs(signed))) : look.cells[n];
+    const [red, green, blue] = look.colours?.[Math.floor(n / look.columns)] ?? (signed < 0 ? LESS : MORE);
+    data[4 * n] = red;
+    data[4 * n + 1] = green;
+    data[4 * n + 2] = blue;
+    data[4 * n + 3] = cover;
+  }
+  return image;
 }
