@@ -222,3 +222,5 @@ def test_digests_and_quantisation_tell_bases_apart() -> None:
     assert "with the digest abababababab…" in str(unsuited(expert, "house/model", "cd" * 32, "int4"))
     assert str(unsuited(expert, "model")).endswith("for house/model as int4, and not as it was trained")
     assert unsuited(expert, "elsewhere/Model", quantization="int4") is None
+    unstated = Manifest(one(base_model={"name": "F:\\models\\Tiny", "sha256": ""}))
+    assert unsuited(unstated, "org/tiny", "cd" * 32) is None

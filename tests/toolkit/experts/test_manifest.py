@@ -20,6 +20,16 @@ json_values = some.recursive(
 )
 
 
+UNSTATED = two(base_models=[{"name": "F:/models/Tiny", "sha256": "", "adapters": [{"type": "lora", "sha256": ""}]}])
+
+
+def test_an_empty_digest_states_none() -> None:
+    """As the forerunner's published experts have it."""
+    said = Manifest(UNSTATED).said
+    assert isinstance(said, ManifestTwo)
+    assert (said.base_models[0].sha256, said.base_models[0].adapters[0].sha256) == ("", "")
+
+
 def test_both_versions_are_read() -> None:
     first, second = Manifest(one()), Manifest(two())
     assert isinstance(first.said, ManifestOne)
@@ -66,7 +76,7 @@ def test_both_spellings_of_integrity_are_read() -> None:
 
 
 def test_every_problem_is_told_at_once() -> None:
-    document = two(name="Graph", version="1.0", tags=[1], capabilities=["tech"], adapters=[], base_models=[])
+    document = two(name="Graph", version="1.0", tags=[1], capabilities=["tech neo4j"], adapters=[], base_models=[])
     document["constraints"] |= {"load_order": 11, "requires": ["b"], "incompatible_with": ["expert-b@~>1"]}
     document["soft_prompts"][0]["tokens"] = 513
     document["routing"]["priority"] = 1.5
@@ -102,7 +112,7 @@ def test_a_version_that_there_is_not_is_refused(version: object, field: str | No
         ),
         ({}, 'schema_version: expected "1.0" or "2.0", got None'),
         (two(name="expert-😀"), "name: expected a name such as expert-sql.*got 'expert-😀'"),
-        (two(capabilities=["sql"]), r"capabilities\[0\]: expected a kind and a value such as tech:sql"),
+        (two(capabilities=["s q l"]), r"capabilities\[0\]: expected a word such as tech:sql"),
         (
             two(integrity={"files": {"a": "x"}}),
             r"integrity\.files\.a: expected a SHA-256, 64 hexadecimal digits, got 'x'",
@@ -140,7 +150,17 @@ def test_the_schema_agrees_with_the_models() -> None:
     schema = json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     judge = jsonschema.Draft202012Validator(schema)
-    for document in (one(), two(), two(adapters=[]), one(name="x"), two(version="1"), two(tags="a"), {}):
+    for document in (
+        one(),
+        two(),
+        two(adapters=[]),
+        one(name="x"),
+        two(version="1"),
+        two(tags="a"),
+        {},
+        two(capabilities=[""]),
+        UNSTATED,
+    ):
         assert judge.is_valid(document) == (not problems(document)), document
 
 

@@ -159,7 +159,7 @@ def _promised(package: Package) -> Iterator[Problem]:
     if listed and not tensors:
         yield Problem("adapters", f"{len(listed)} are described, and the package holds no .safetensors file")
     for adapter in listed:
-        if adapter.sha256 is not None and adapter.sha256.lower() not in package.digests.values():
+        if adapter.sha256 and adapter.sha256.lower() not in package.digests.values():
             yield Problem(
                 "adapters", f"no file has the digest {adapter.sha256.lower()[:12]}… of the {adapter.type} adapter"
             )

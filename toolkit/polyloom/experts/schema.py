@@ -54,10 +54,11 @@ def _spelt(pattern: re.Pattern[str], expected: str, text: str) -> str:
     return text
 
 
-CAPABILITY = re.compile(r"[a-z_]+:\S+")
+CAPABILITY = re.compile(r"\S+")
 DIGEST = re.compile("[0-9a-fA-F]{64}")
+PERHAPS = re.compile(f"({DIGEST.pattern})?")  # packages in the wild state an empty one where they know none
 LIKE_NAME = "a name such as expert-sql: small letters, digits and hyphens, 64 at most"
-LIKE_CAPABILITY = "a kind and a value such as tech:sql, language:en or format:json"
+LIKE_CAPABILITY = "a word such as tech:sql, language:en or format:json"
 LIKE_DIGEST = "a SHA-256, 64 hexadecimal digits"
 
 Name: TypeAlias = Annotated[
@@ -73,6 +74,11 @@ Digest: TypeAlias = Annotated[
     str,
     AfterValidator(partial(_spelt, DIGEST, LIKE_DIGEST)),
     WithJsonSchema({"type": "string", "pattern": f"^{DIGEST.pattern}$"}),
+]
+DigestOrNone: TypeAlias = Annotated[
+    str,
+    AfterValidator(partial(_spelt, PERHAPS, LIKE_DIGEST)),
+    WithJsonSchema({"type": "string", "pattern": f"^{PERHAPS.pattern}$"}),
 ]
 Capability: TypeAlias = Annotated[
     str,
@@ -102,14 +108,14 @@ class Adapter(Part):
     dropout: Share | None = None
     use_dora: bool | None = None
     size_bytes: Count | None = None
-    sha256: Digest | None = None
+    sha256: DigestOrNone | None = None
 
 
 class BaseModelOne(Part):
     """The model that an expert of version 1 is for."""
 
     name: Annotated[str, Field(min_length=1)]
-    sha256: Digest | None = None
+    sha256: DigestOrNone | None = None
     quantization: str | None = None
     rope_scaling: Table | float | str | None = None
 

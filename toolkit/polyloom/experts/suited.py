@@ -1,7 +1,7 @@
 """Whether an expert is for a base model: by the digest where both have one, and else by the name.
 
-A name stands for the same model whatever its case and whoever keeps it: "Qwen/Qwen3-0.6B" is "qwen3-0.6b".  Quantised
-weights are other weights: an expert that says how its base was quantised is for no other.
+A name stands for the same model whatever its case and whoever keeps it, in whatever folder: "Qwen/Qwen3-0.6B" is
+"qwen3-0.6b".  Quantised weights are other weights: an expert that says how its base was quantised is for no other.
 """
 
 from polyloom.experts.manifest import Manifest
@@ -28,4 +28,4 @@ def _reason(meant: BaseModelOne, base: str, sha256: str | None, quantization: st
 
 
 def _plain(name: str) -> str:
-    return name.rsplit("/", 1)[-1].casefold()
+    return name.replace("\\", "/").rsplit("/", 1)[-1].casefold()
