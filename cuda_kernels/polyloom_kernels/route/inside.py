@@ -89,9 +89,8 @@ def _launched(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalis
     tokens, experts = scores.shape
     if scores.dtype != torch.float32 or not cuda.fits(tokens, experts, active) or not _device.usable():
         return _plain(scores, bias, active, sigmoid, normalise)
-    machine: Any = Device.of(scores)
     given = (scores.contiguous(), bias.contiguous(), active, sigmoid, normalise)
-    chosen, weights, order, inverse, offsets = cuda.run(machine, *given)
+    chosen, weights, order, inverse, offsets = cuda.run(Device.of(scores), *given)
     return weights, chosen, order, inverse, offsets
 
 

@@ -5,11 +5,11 @@ with one exponential and about log k comparisons a score.  That is little: what 
 it usually is.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from polyloom_kernels import _device
+from polyloom_kernels._cuda import Device, on_gpu
 from polyloom_kernels.jit import Backend, Compiled, frozen
 from polyloom_kernels.route import cuda, reference
 from polyloom_kernels.route.reference import GateKind, Numbers, Routed
@@ -24,7 +24,7 @@ def route(
     bias: Numbers | None = None,
     gate: GateKind = "softmax",
     normalise: bool = True,
-    backend: Backend | Literal["cuda"] = "auto",
+    backend: Backend = "auto",
 ) -> Routed:
     """Send each token to the `active` experts that its scores want most.
 
@@ -34,11 +34,10 @@ def route(
     time.  Compiled code reads float32; float64 is read by the reference.  Back ends agree within rounding, and on the
     experts unless rounding decides between two.  Raises TypeError or ValueError for what does not fit.
 
-    With "cuda" both are float32 tensors of torch on a GPU, and so are the results; scores that are no numbers are not
+    On a GPU both are float32 tensors of torch there, and so are the results; scores that are no numbers are not
     looked for, because that would be waited for.  Raises RuntimeError if there is no GPU, and says why.
     """
-    if backend == "cuda":
-        _device.required()
+    if on_gpu(backend, scores):
         return _on_gpu(scores, active, bias, gate, normalise)
     _check(scores, active, bias, gate)
     added = np.zeros(scores.shape[1], scores.dtype) if bias is None else bias
@@ -64,8 +63,6 @@ def routed(
 
 
 def _on_gpu(scores: Any, active: int, bias: Any, gate: GateKind, normalise: bool) -> Routed:
-    from polyloom_kernels._cuda import Device
-
     added = scores.new_zeros(scores.shape[-1:]) if bias is None else bias
     if scores.ndim != 2 or added.shape != scores.shape[1:] or gate not in GATES:
         raise ValueError(
@@ -78,8 +75,7 @@ def _on_gpu(scores: Any, active: int, bias: Any, gate: GateKind, normalise: bool
             f"On a GPU there are at most {cuda.EXPERTS} experts, {cuda.CHOICES} choices of a token and {cuda.MOST:,} "
             f"scores; got scores {tuple(scores.shape)} and {active} choices."
         )
-    machine: Any = Device.of(scores)
-    return Routed(*cuda.run(machine, scores, added, active, gate == "sigmoid", normalise))
+    return Routed(*cuda.run(Device.of(scores), scores, added, active, gate == "sigmoid", normalise))
 
 
 def _check(scores: Any, active: Any, bias: Any, gate: Any) -> None:
