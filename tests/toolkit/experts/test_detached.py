@@ -63,6 +63,7 @@ def test_each_verdict_is_told_from_the_others_and_from_ours() -> None:
         (signed(), STORE, "trusted"),
         (signed({"publisher": "me"}), STORE, "trusted"),
         (signed(stated), STORE, "trusted"),
+        (signed({"publisher": "", "pubkey": "", "signature": ""}), STORE, "trusted"),
         (signed(stated), STORE.revoke("me"), "revoked"),
         (signed(stated), TrustStore(), "unknown"),
         (signed({"publisher": "me"}), both.revoke("them"), "trusted"),
@@ -79,6 +80,8 @@ def test_each_verdict_is_told_from_the_others_and_from_ours() -> None:
     assert judge(signed(), STORE).publisher == "me"
     assert not judge(sign(package(), ME, "me"), STORE).detached
     assert not judge(package(), STORE).detached
+    empty = package(one(integrity={"publisher": "", "pubkey": "", "signature": ""}))
+    assert str(judge(empty, STORE)) == "unsigned: nobody vouches for it"
 
 
 def test_every_change_is_found() -> None:

@@ -45,7 +45,7 @@ def stated(package: Package) -> Iterator[PublicKey]:
 
 def with_beside(package: Package, path: Path) -> Package:
     """A sound package with the signature that lies beside its file, if one does and it has none."""
-    signed = SIGNATURE in package.files or package.manifest.said.integrity.signature is not None
+    signed = SIGNATURE in package.files or package.manifest.said.integrity.signature
     if signed or path.is_dir() or not (place := path.with_name(path.name + SUFFIX)).is_file():
         return package
     with place.open("rb") as file:

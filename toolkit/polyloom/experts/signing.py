@@ -100,9 +100,9 @@ def judge(package: Package, store: TrustStore) -> Verdict:
     if damage := [problem for problem in check(package) if problem.where.startswith("integrity.")]:
         return Verdict("tampered", "; ".join(map(str, damage)), publisher)
     ours = package.manifest.document.get("integrity", {}).get(SEALED) is True
-    if said.signature is None and not ours and SIGNATURE in package.files:
+    if not said.signature and not ours and SIGNATURE in package.files:
         return _detached(package, store)
-    if said.signature is None and said.pubkey is None:
+    if not said.signature and not said.pubkey:
         return Verdict("unsigned", "nobody vouches for it", publisher)
     if not ours:
         return Verdict("unsigned", "it has a signature of another kind, which cannot be checked here", publisher)
