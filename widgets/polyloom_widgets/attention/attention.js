@@ -8,9 +8,10 @@
 import { Questions } from "../base/ask.js";
 import { attribute, button, keepClicks, keepKeys, Lifetime, make, write } from "../base/dom.js";
 import { matrix } from "../base/matrix.js";
+import { saving } from "../base/save.js";
 import { arcs } from "./arcs.js";
 import { Heads, keyName } from "./heads.js";
-import { Eye } from "./look.js";
+import { Eye, shareRows } from "./look.js";
 import { next } from "./next.js";
 import { overview } from "./overview.js";
 import { panels } from "./panels.js";
@@ -32,6 +33,7 @@ function render({ model, el }) {
   const eye = new Eye(heads);
   const pin = (/** @type {number} */ query) => { heads.set({ token: query }); redraw(); };
   const bar = toolbar(heads, life, redraw);
+  bar.element.append(saving(life, root, { name: "attention", rows: () => shareRows(eye.look()) }));
   const overviewPart = overview(heads, life, redraw);
   const matrixPart = matrix(eye, life, redraw, pin, { what: "attention matrix", does: "Arrows move over queries and keys, Enter pins a query" });
   const arcsPart = arcs(eye, life, redraw, pin);

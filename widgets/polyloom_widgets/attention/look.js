@@ -59,3 +59,10 @@ export function strongest(look, query, most) {
   const found = Array.from({ length: look.columns }, (_, key) => ({ key, share: look.share(query, key) }));
   return found.filter((one) => one.share !== 0).sort((a, b) => Math.abs(b.share) - Math.abs(a.share) || a.key - b.key).slice(0, most);
 }
+
+/** A picture as a table: a row for each query, a column for each key. @param {Look | null} look @returns {string[][]} */
+export function shareRows(look) {
+  if (!look) return [];
+  const rows = look.queries.map((piece, query) => [piece, ...look.keys.map((_, key) => look.share(query, key).toFixed(4))]);
+  return [["query", ...look.keys], ...rows];
+}

@@ -67,7 +67,7 @@ def page(title: str, module: str, css: str, state: Mapping[str, object], buffers
     style = _checked(FRAME + css, "the style sheet")
     arrays = {name: base64.b64encode(value).decode("ascii") for name, value in buffers.items()}
     policy = (
-        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
+        f"default-src 'none'; img-src data:; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
         "base-uri 'none'; form-action 'none'"
     )
     data = _json({"state": dict(state), "buffers": arrays})

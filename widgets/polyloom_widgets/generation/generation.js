@@ -7,9 +7,10 @@
  */
 import { Questions } from "../base/ask.js";
 import { attribute, button, keepClicks, keepKeys, Lifetime, make, numberField, switchOff, write } from "../base/dom.js";
+import { saving } from "../base/save.js";
 import { alternatives } from "./alternatives.js";
 import { branches } from "./branches.js";
-import { Texts } from "./texts.js";
+import { stepRows, Texts } from "./texts.js";
 import { writing } from "./writing.js";
 
 const TRAITS = ["prompt", "leaves", "leaf", "other", "step", "voices", "mixes", "sampling", "recipes"];
@@ -31,6 +32,7 @@ function render({ model, el }) {
   const speech = make("div", { class: "pl-hidden", role: "status", "aria-live": "polite" });
   const vacant = make("p", { class: "pl-muted pl-nothing" }, "Nothing written yet.");
   root.append(headPart.element, banner, vacant, ...parts.slice(1).map((part) => part.element), speech);
+  recipePart.element.firstElementChild?.append(saving(life, root, { name: "generation", rows: () => stepRows(texts.leaf) }));
   let wrote = false;
 
   const draw = () => {

@@ -77,3 +77,10 @@ export function leafName(at, leaf, several) {
   const origin = leaf.parent === null ? "" : `, from ${leaf.parent + 1} at step ${leaf.at}`;
   return `${at + 1}${several ? ` ${leaf.mix}` : ""}${origin}`;
 }
+
+/** A text as a table: a row for each step. @param {Leaf | undefined} leaf @returns {string[][]} */
+export function stepRows(leaf) {
+  const voices = [...new Set((leaf?.steps ?? []).flatMap((step) => Object.keys(step.shares)))];
+  const rows = (leaf?.steps ?? []).map((step, n) => [String(n), step.text, step.p.toFixed(6), ...voices.map((name) => (step.shares[name] ?? 0).toFixed(4))]);
+  return [["step", "text", "probability", ...voices], ...rows];
+}

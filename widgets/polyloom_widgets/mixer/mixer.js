@@ -6,6 +6,7 @@
  * region is a function that makes its elements and returns `{element, draw}`; a picture holds every figure they draw.
  */
 import { attribute, figure, keepClicks, keepKeys, Lifetime, make, spokenToken, write } from "../base/dom.js";
+import { cellsOf, saving } from "../base/save.js";
 import { bars, barTable } from "./bars.js";
 import { Desk } from "./desk.js";
 import { faders } from "./faders.js";
@@ -67,6 +68,7 @@ function openDesk(model, life, root) {
   const waiting = make("p", { class: "pl-waiting", role: "status" });
   const speech = make("div", { class: "pl-hidden", role: "status", "aria-live": "polite" });
   barsPart.element.append(waiting, tablePart.element);
+  toolbarPart.element.append(saving(life, root, { name: "mix", rows: () => cellsOf(tablePart.element) }));
   const surface = make("div", { class: "pl-surface" }, fadersPart.element, barsPart.element, scorePart.element);
   const why = life.timer(WHY, redraw);
   let wasBusy = false;

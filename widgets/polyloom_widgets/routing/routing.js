@@ -8,6 +8,7 @@
 import { Questions } from "../base/ask.js";
 import { attribute, keepClicks, keepKeys, Lifetime, make, shownToken, spokenToken, write } from "../base/dom.js";
 import { matrix } from "../base/matrix.js";
+import { saving } from "../base/save.js";
 import { bitsOf, chosenOf, loads } from "./chooser.js";
 import { Choices } from "./choices.js";
 import { decision } from "./decision.js";
@@ -27,6 +28,7 @@ function render({ model, el }) {
   const questions = new Questions(model, life, redraw, (error) => { refused = error; });
   const choices = new Choices(model, questions, redraw);
   const bar = toolbar(choices, life);
+  bar.element.append(saving(life, root, { name: "routing", rows: () => scoreRows(choices) }));
   const banner = make("div", { class: "pl-trouble", role: "alert", hidden: true });
   const strip = tokenStrip(choices, life);
   const lanes = matrix(choices, life, redraw, (_, token) => choices.set({ token: choices.token === token && choices.hovered < 0 ? -1 : token }), { what: "lanes of experts", does: "Arrows move over experts and tokens, Enter keeps a token" });
@@ -133,6 +135,13 @@ function tokenStrip(choices, life) {
     write(said, sentence(choices));
   };
   return { element, draw };
+}
+
+/** The scores as a table: a row for each token. @param {Choices} choices @returns {string[][]} */
+function scoreRows(choices) {
+  const { table } = choices;
+  const rows = Array.from({ length: table.rows }, (_, t) => [choices.pieces[t] ?? "", ...Array.from(choices.row(t), (one) => one.toFixed(5))]);
+  return [["token", ...table.experts], ...rows];
 }
 
 /** One decision in words. @param {Choices} choices */

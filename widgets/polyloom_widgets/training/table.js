@@ -37,3 +37,10 @@ export function table(life, redraw) {
   };
   return { element, draw };
 }
+
+/** Every point of the curve, with the held-out loss where it was judged. @param {Figures} figures @returns {string[][]} */
+export function lossRows({ points, marks }) {
+  const judged = new Map(marks.map((mark) => [mark.step, nats(mark.loss)]));
+  const rows = points.map((point) => [String(point.step), judged.get(point.step) ?? "", nats(point.loss), point.rate.toFixed(4), whole(point.pace)]);
+  return [COLUMNS, ...rows];
+}

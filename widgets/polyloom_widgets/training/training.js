@@ -7,13 +7,14 @@
  * the one question of the Stop button.
  */
 import { attribute, keepClicks, keepKeys, Lifetime, make, write } from "../base/dom.js";
+import { saving } from "../base/save.js";
 import { experts } from "./experts.js";
 import { ending, nats, read, standing } from "./figures.js";
 import { head } from "./head.js";
 import { lines } from "./lines.js";
 import { plot } from "./plot.js";
 import { samples } from "./samples.js";
-import { table } from "./table.js";
+import { lossRows, table } from "./table.js";
 
 const TRAITS = ["status", "curve", "marks", "samples", "load"];
 
@@ -36,6 +37,7 @@ function render({ model, el }) {
   const curves = make("div", { class: "pl-curves" }, plotPart.element, linesPart.element);
   const body = make("div", { class: "pl-body" }, headPart.element, curves, expertsPart.element, samplesPart.element, tablePart.element);
   root.append(vacant, body, speech);
+  headPart.element.firstElementChild?.append(saving(life, root, { name: "training", rows: () => lossRows(read(model)) }));
   let told = "";
 
   const draw = () => {
