@@ -20,6 +20,7 @@ from polyloom.cli.texts import Texts, ended
 from polyloom.experts.adapted import Base
 from polyloom.experts.package import Package, check
 from polyloom.transformer.model import TransformerModel
+from polyloom.transformer.quantised import quantised
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,18 @@ def test_no_example_is_given_away_unasked(made: Path, tiny: Path, here: Path) ->
     assert done.stdout.startswith("expert-sea: expert-sea, ")
     assert "no router can choose it" in done.stderr
     assert "examples" not in json.loads(Path("expert-sea/manifest.json").read_text())
+
+
+def test_it_learns_over_a_base_in_8_bits(made: Path, tiny: Path, here: Path) -> None:
+    run("expert", "train", made / "sea.txt", "--base", tiny, "-o", "expert-sea", *FEW, "--int8")
+    model = TransformerModel.load(tiny)
+    texts = list(ended(Texts([made / "sea.txt"]).documents(), model.vocabulary))
+    training = replace(USUAL, steps=3, batch=2, length=16)
+    expected = fit_adapter(quantised(model), texts, LoRA(2, 4.0), training, progress=False).adapter
+    found = read_adapter("expert-sea", model)
+    assert isinstance(found, Adapter)
+    for name, tensor in expected.tensors.items():
+        torch.testing.assert_close(found.tensors[name], tensor, rtol=0, atol=0)
 
 
 def test_it_packs(made: Path, tiny: Path, here: Path) -> None:

@@ -97,6 +97,14 @@ def _transformer(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> Langua
     return later("TransformerModel").from_state(manifest, arrays)
 
 
+def _quantised(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
+    del nest
+    later("TransformerModel")  # torch is there, or this says so
+    from polyloom.transformer.quantised import restored
+
+    return restored(manifest, arrays)
+
+
 def _adapted(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:
     (member,) = manifest["members"]
     base = restore(member, _below(arrays, "0/"), replace(nest, depth=nest.depth + 1))
@@ -134,6 +142,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Arrays, Nest], LanguageModel]] = {
     "adapted": _adapted,
     "association": _association,
     "position": _position,
+    "quantised": _quantised,
     "reference": _reference,
     "rounded": _rounded,
     "transformer": _transformer,

@@ -48,8 +48,11 @@ class Adapter:
     def first(cls, method: Method, model: "TransformerModel", seed: int = 0) -> "Adapter":
         """The adapter of a method before any training, for a model, in float32 at least: it changes nothing yet."""
         dice = torch.Generator().manual_seed(seed)
-        weights = {name: linear.weight for name, linear in method.parts(model.decoder).items()}
-        return cls(method, {name: method.first(name, x.to(wide(x.dtype)), dice) for name, x in weights.items()})
+        updates: dict[str, Update] = {}
+        for name, linear in method.parts(model.decoder).items():
+            weight = linear.weight  # of a quantised map it is made here, and gone with the next one
+            updates[name] = method.first(name, weight.to(wide(weight.dtype)), dice)
+        return cls(method, updates)
 
     @property
     def kind(self) -> str:

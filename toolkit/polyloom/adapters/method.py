@@ -18,6 +18,7 @@ from polyloom.adapters.update import Adapted, Update
 from polyloom.errors import InputError
 from polyloom.real import number
 from polyloom.transformer.decoder import Decoder
+from polyloom.transformer.quantised import QuantisedLinear
 
 
 class Method(ABC):
@@ -53,11 +54,15 @@ class Method(ABC):
 
 
 def linears(decoder: Decoder) -> dict[str, nn.Linear]:
-    """All linear maps of the blocks by name, adapted ones included; a mixture's experts are none, its shared one is."""
+    """All linear maps of the blocks by name, adapted and quantised ones included.
+
+    Those two are bricks of their own that answer like a linear map; their `weight` is made when it is asked for.  A
+    mixture's experts are none, its shared one is.
+    """
     found: dict[str, nn.Linear] = {}
     named = cast("Iterable[tuple[str, nn.Module]]", decoder.blocks.named_modules(prefix="blocks"))  # pyright: ignore[reportUnknownMemberType] - partly untyped
     for name, part in named:
-        if isinstance(part, nn.Linear | Adapted) and not name.endswith(".linear"):
+        if isinstance(part, nn.Linear | Adapted | QuantisedLinear) and not name.endswith(".linear"):
             found[name] = cast("nn.Linear", part)
     return found
 

@@ -58,6 +58,7 @@ def train(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of the first weights and the order of texts; 0.", show_default=False)
     ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Hold the base in 8 bits meanwhile, in less memory.")] = False,
     held_out: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Text that judges and is not learned from.")
     ] = None,
@@ -78,6 +79,7 @@ def train(
     """
     need("torch", "torch", "Training an expert")
     from polyloom.experts.adapted import Base, write_expert
+    from polyloom.transformer.quantised import quantised
 
     _check_place(output, force)
     texts, aside = Texts(files, documents), Texts(held_out, documents) if held_out else None
@@ -90,7 +92,7 @@ def train(
     manifest = found.manifest(
         called, version, description=description, routing=routing, **({"examples": shown} if shown else {})
     )
-    fitted = _fitted(found.model, texts, aside, rank, training)
+    fitted = _fitted(quantised(found.model) if int8 else found.model, texts, aside, rank, training)
     write_expert(output, cast("Adapter", fitted.adapter), found, manifest)  # of a LoRA it is one
     _report(output, manifest, fitted, as_json)
     if not (description or keyword or shown):

@@ -16,6 +16,7 @@ from polyloom.transformer.lens import LogitLens
 from polyloom.transformer.model import TransformerModel
 from polyloom.transformer.opened import opened
 from polyloom.transformer.patching import PatchMap, patch
+from polyloom.transformer.quantised import quantised
 from polyloom.transformer.routing import Routing
 from polyloom.transformer.surgery import ablate, force, transplant
 
@@ -42,5 +43,6 @@ __all__ = [
     "parameters",
     "patch",
     "preset",
+    "quantised",
     "transplant",
 ]

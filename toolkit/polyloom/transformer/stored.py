@@ -5,7 +5,7 @@ what they are.  Tied weights are stored once.
 """
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from polyloom.transformer.decoder import Decoder
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
+HALVES = (torch.bfloat16, torch.float16)  # which files hold as whole numbers of 16 bits
 WEIGHTS, WORDS = "weights.", "vocabulary."
 
 
@@ -38,18 +39,25 @@ def to_state(decoder: Decoder, vocabulary: Vocabulary) -> tuple[dict[str, Any], 
         "kind": "transformer",
         "config": decoder.config.to_json(),
         "vocabulary": words,
-        "dtypes": {name: NAMES[weight.dtype] for name, weight in weights.items() if weight.dtype.itemsize == 2},
+        "dtypes": {name: NAMES[weight.dtype] for name, weight in weights.items() if weight.dtype in HALVES},
     }
     held = {f"{WORDS}{name}": array for name, array in arrays.items()}
     return manifest, held | {f"{WEIGHTS}{name}": _array(weight) for name, weight in weights.items()}
 
 
-def from_state(manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> tuple[Decoder, Vocabulary]:
-    """What `to_state` described; FileError listing the weights that are missing, extra or of another shape."""
+def from_state(
+    manifest: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray[Any, Any]],
+    prepare: Callable[[Decoder], None] | None = None,
+) -> tuple[Decoder, Vocabulary]:
+    """What `to_state` described; FileError listing the weights that are missing, extra or of another shape.
+
+    `prepare` puts other parts into the empty decoder, where not all were plain weights.
+    """
     vocabulary = Vocabulary.from_state(manifest["vocabulary"], _below(arrays, WORDS))
     config, dtypes = TransformerConfig.from_json(manifest["config"]), manifest["dtypes"]
     weights = {name: _tensor(array, dtypes.get(name)) for name, array in _below(arrays, WEIGHTS).items()}
-    return filled(config, weights), vocabulary
+    return filled(config, weights, prepare), vocabulary
 
 
 def tensors(decoder: Decoder) -> dict[str, Tensor]:
@@ -59,10 +67,14 @@ def tensors(decoder: Decoder) -> dict[str, Tensor]:
     }
 
 
-def filled(config: TransformerConfig, weights: Mapping[str, Tensor]) -> Decoder:
+def filled(
+    config: TransformerConfig, weights: Mapping[str, Tensor], prepare: Callable[[Decoder], None] | None = None
+) -> Decoder:
     """A decoder that holds exactly these tensors, not copies; FileError listing all that does not fit."""
     with torch.device("meta"):
         decoder = assemble(config)
+        if prepare is not None:
+            prepare(decoder)
     wanted = {name: tuple(t.shape) for name, t in tensors(decoder).items()}
     faults = [f"missing {name} {shape}" for name, shape in wanted.items() if name not in weights]
     faults += [f"not of this model: {name}" for name in weights if name not in wanted]
@@ -105,7 +117,8 @@ def _tensor(array: np.ndarray[Any, Any], dtype: str | None) -> Tensor:
 
 
 def _torch(dtype: np.dtype[Any]) -> torch.dtype:
-    return {"f4": torch.float32, "f8": torch.float64, "u2": torch.uint16}[dtype.str[1:]]
+    known = {"f4": torch.float32, "f8": torch.float64, "u2": torch.uint16, "i1": torch.int8, "u1": torch.uint8}
+    return known[dtype.str[1:]]
 
 
 def _below(arrays: Mapping[str, np.ndarray[Any, Any]], prefix: str) -> dict[str, np.ndarray[Any, Any]]:
