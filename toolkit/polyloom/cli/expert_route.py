@@ -31,8 +31,8 @@ def route(
 ) -> None:
     """Say which expert a text is for, and why; or that none of them is meant.
 
-    Learned at once from the manifests of the experts that are installed (description, keywords, examples), or from
-    files of examples.  Each score is a probability; what is left of 1 is for nobody.
+    Learned at once from the manifests of the experts that are installed (description, keywords, priority, examples), or
+    from files of examples.  Each score is a probability; what is left of 1 is for nobody.
 
     For example:
 
