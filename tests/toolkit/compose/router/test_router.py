@@ -136,9 +136,19 @@ def test_keywords_call_and_forbid() -> None:
 
 def test_manifests_alone_will_do() -> None:
     ours = Router.fit({"sea": {"routing": {"keywords": ["tide"]}}, "law": {"routing": {"keywords": ["court"]}}})
-    assert ours.threshold == 0.5
+    assert ours.threshold == 0.5**0.5  # half way in nats from one of two to certainty
     assert ours.route("high tide").name == "sea"
     assert ours.route("nothing").name is None
+
+
+def test_one_example_each_will_do_for_many() -> None:
+    words = [
+        f"{a}{b}" for a in ("tide", "dough", "court", "seed", "wheel") for b in ("ing", "less", "able", "ful", "y")
+    ]
+    ours = Router.fit({word: [f"about {word}"] for word in words})
+    assert ours.threshold == pytest.approx(0.2)
+    assert all(ours.route(f"{word} is {word}").best == word for word in words)
+    assert ours.route("something else").name is None
 
 
 def test_the_best_few_share_the_text() -> None:
@@ -207,12 +217,21 @@ def test_the_threshold_parts_most() -> None:
     assert parted(found.threshold) == max(parted(float(one)) for one in np.linspace(0, 1, 2001))
 
 
-def test_where_strangers_look_certain_one_in_ten_does_not_reach_the_threshold() -> None:
+def test_of_two_experts_one_in_ten_texts_does_not_reach_the_threshold() -> None:
     judged, barred, of = _drawn()
     judged, barred, of = judged[:, :2], barred[:, :2] * 0, of % 2
+    judged[np.arange(len(of)), of] += [1, 4, 2]
     found = calibrated(judged, barred, of)
     own = [_best(text, off, found.weights, found.none) for text, off in zip(judged, barred, strict=True)]
     assert found.threshold == pytest.approx(np.quantile(own, 0.1))
+
+
+@pytest.mark.parametrize("experts", [2, 3, 9])
+def test_the_threshold_is_half_way_from_a_guess_at_least(experts: int) -> None:
+    nobody = calibrated(np.zeros((0, experts, 3)), np.zeros((0, experts)), np.zeros(0, np.int64))
+    assert math.log(nobody.threshold) == pytest.approx((math.log(1 / experts) + math.log(1)) / 2)
+    vague = calibrated(np.zeros((30, experts, 3)), np.zeros((30, experts)), np.arange(30) % experts)
+    assert vague.threshold == nobody.threshold
 
 
 # files, routing, borders

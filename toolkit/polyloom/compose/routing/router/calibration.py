@@ -7,9 +7,10 @@ each of which was kept from the witnesses that judge it; and, since nobody gives
 same texts with their own expert taken away, for which "none of them" is right.  Such a text counts `OUTSIDE` of one.
 A wide normal prior around what CLINC150 gave decides where texts are few.
 
-The threshold is where the part of texts accepted and the part of strangers turned away add up to most (Youden, 1950),
-but not below what one in ten of the texts does not reach: with its own of two experts taken away, a text leaves nobody
-to be mistaken for, and would make every stranger look certain.
+The threshold is where the part of texts accepted and the part of strangers turned away add up to most (Youden, 1950).
+Two experts have no strangers: with its own taken away, a text leaves nobody to be mistaken for.  Nor is it below what
+one in ten of the texts does not reach, nor below K^−½, half way in nats from a guess, 1 / K, to certainty, which is
+all there is to go by if every expert has but one example.
 Here n texts, K experts, A witnesses.
 """
 
@@ -30,7 +31,6 @@ OUTSIDE = 0.005  # with more the router is too modest about the texts of the val
 MOST = 50.0  # no weight is larger
 ENOUGH = 1e-6  # nats a text: nearer to the top nobody would notice
 UNREACHED = 0.1  # of the texts
-EVEN = 0.5  # the threshold where no text could be held out
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def calibrated(judged: Floats, barred: Floats, of: Ids, beside: Sequence[tuple[f
     best = maximise(lambda weights: _judge(weights, usual, wide, *told, of), usual, region, ENOUGH * max(1, len(of)))
     weights, none = best.weights[:-1], float(best.weights[-1]) + LOWEST
     own, strange = (_best(chances) for chances in _both(best.weights, *told, of))
-    return Calibration(weights, none, _threshold(own, strange))
+    return Calibration(weights, none, _threshold(own, strange, judged.shape[1]))
 
 
 def _told(judged: Floats, barred: Floats) -> tuple[Floats, Floats]:
@@ -96,12 +96,16 @@ def _judge(weights: Floats, usual: Floats, wide: Floats, told: Floats, barred: F
     return Point(weights, value, slope, curve)
 
 
-def _threshold(own: Floats, strange: Floats) -> float:
+def _threshold(own: Floats, strange: Floats, experts: int) -> float:
     """Between two scores that were seen; of equally good ones the lowest."""
+    least = experts**-0.5
     if not len(own):
-        return EVEN
+        return least
+    least = max(least, float(np.quantile(own, UNREACHED)))
+    if experts == 2:
+        return least
     seen = np.unique(np.concatenate([own, strange, [0.0, 1.0]]))
     between = (seen[1:] + seen[:-1]) / 2
     kept = 1 - np.searchsorted(np.sort(own), between) / len(own)
     turned = np.searchsorted(np.sort(strange), between) / len(strange)
-    return max(float(between[int(np.argmax(kept + turned))]), float(np.quantile(own, UNREACHED)))
+    return max(least, float(between[int(np.argmax(kept + turned))]))

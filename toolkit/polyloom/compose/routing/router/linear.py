@@ -6,6 +6,7 @@ It is fitted by scikit-learn (Fan et al., "LIBLINEAR", 2008) and read with NumPy
 a text needs some hundred rows of them.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,10 @@ class Linear:
         starts = np.cumsum([0, *(len(one.ids) for one in texts)])
         values, ids = np.concatenate([one.values for one in texts]), np.concatenate([one.ids for one in texts])
         table = sparse.csr_matrix((values, ids, starts), shape=(len(texts), features))
-        machine: Any = svm.LinearSVC(C=COST, random_state=0, max_iter=PASSES).fit(table, of)
+        machine: Any = svm.LinearSVC(C=COST, random_state=0, max_iter=PASSES)
+        with warnings.catch_warnings():  # experts of one text each are no regression
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            machine.fit(table, of)
         weights, bias = machine.coef_, machine.intercept_
         if experts == 2:  # one machine tells both apart
             weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
