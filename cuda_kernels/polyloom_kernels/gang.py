@@ -3,13 +3,14 @@
 """Threads inside one compiled call: a leader who goes through a program, and helpers who take parts of its jobs.
 
     leader    for each job: write down what it is; `offer(gang, parts)`; while (part := take(gang)) >= 0: do it,
-              `done(gang)`; `wait(gang, parts)`.                                   At the end: gang[OVER] = 1
-    helper    until `dismissed(gang)`: if (part := take(gang)) >= 0: do it, `done(gang)`; else `pause()`
+              `done(gang)`; `wait(gang, parts)`
+    helper    if (part := take(gang)) >= 0: do it, `done(gang)`; else `pause()`; again, until there has been no job for
+              so long that it is not worth waiting
 
-`gang` is an int64 array of at least `ROOM` words: what is left to take, what has been done and whether all is over, in
-lines of memory of their own.  The leader needs nobody: whoever comes late finds less to do, and whoever never comes is
-not missed, so any number of leaders may share any number of helpers.  A part is taken by one only, and a job is not
-changed before all of its parts are done; who has done them does not show in a result that is made part by part.
+`gang` is an int64 array of at least `ROOM` words: what is left to take and what has been done, in lines of memory of
+their own.  The leader needs nobody: whoever comes late finds less to do, and whoever never comes is not missed, so any
+number of leaders may share any number of helpers.  A part is taken by one only, and a job is not changed before all of
+its parts are done; who has done them does not show in a result that is made part by part.
 """
 
 from llvmlite import ir
@@ -17,8 +18,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-ROOM = 24
-LEFT, DONE, OVER = 0, 8, 16  # in words, a line apart
+ROOM = 16
+LEFT, DONE = 0, 8  # in words, a line apart
 LONG = ir.IntType(64)
 
 
@@ -46,12 +47,6 @@ def wait(gang, parts):
     """Until so many parts are done."""
     while load(gang, DONE) < parts:
         pause()
-
-
-@njit(nogil=True)
-def dismissed(gang):
-    """Whether there will be no more jobs."""
-    return load(gang, OVER) != 0
 
 
 @intrinsic

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from polyloom_kernels.gang import OVER, ROOM, dismissed, done, offer, pause, take, wait
+from polyloom_kernels.gang import ROOM, done, offer, pause, take, wait
 
 JOBS, PARTS = 300, 7
 
@@ -27,7 +27,7 @@ def lead(gang: Any, counts: Any) -> None:
 
 @njit(nogil=True)
 def help_out(gang: Any, counts: Any) -> None:
-    while not dismissed(gang):
+    while not gang[ROOM + 1]:
         part = take(gang)
         if part >= 0:
             counts[gang[ROOM], part] += 1
@@ -38,21 +38,21 @@ def help_out(gang: Any, counts: Any) -> None:
 
 @pytest.mark.parametrize("helpers", [0, 1, 3])
 def test_every_part_is_done_once(helpers: int) -> None:
-    gang, counts = np.zeros(ROOM + 1, np.int64), np.zeros((JOBS, PARTS), np.int64)
+    gang, counts = np.zeros(ROOM + 2, np.int64), np.zeros((JOBS, PARTS), np.int64)
     threads = [threading.Thread(target=help_out, args=(gang, counts)) for _ in range(helpers)]
     for thread in threads:
         thread.start()
     lead(gang, counts)
-    gang[OVER] = 1
+    gang[ROOM + 1] = 1
     for thread in threads:
         thread.join()
     assert (counts == 1).all()
 
 
 def test_who_comes_late_finds_nothing_to_do() -> None:
-    gang, counts = np.zeros(ROOM + 1, np.int64), np.zeros((1, 2), np.int64)
+    gang, counts = np.zeros(ROOM + 2, np.int64), np.zeros((1, 2), np.int64)
     lead(gang, counts)
     assert take(gang) < 0
-    gang[OVER] = 1
+    gang[ROOM + 1] = 1
     help_out(gang, counts)
     assert (counts == 1).all()

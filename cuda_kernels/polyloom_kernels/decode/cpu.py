@@ -15,7 +15,9 @@ from numba import carray, njit, types  # pyright: ignore[reportPrivateImportUsag
 from numba.core.registry import cpu_target
 
 from polyloom_kernels import integers
-from polyloom_kernels.activation import FREE, clear, open_gate, power
+from polyloom_kernels.activation import FREE, open_gate, power
+from polyloom_kernels.decode.crew import assist, look_back, multiply, room
+from polyloom_kernels.decode.job import SIZE, THREADS
 from polyloom_kernels.decode.plan import (
     ACTIVE,
     ADDRESS,
@@ -34,15 +36,10 @@ from polyloom_kernels.decode.plan import (
     STRIDE,
     WINDOW,
 )
-from polyloom_kernels.decode.product import SIZE, THREADS, assist, multiply, room
-from polyloom_kernels.dots import FLOAT32 as REALS
-from polyloom_kernels.dots import tile
-from polyloom_kernels.gang import OVER
 from polyloom_kernels.intrinsics import pointer
 
 U = np.uint64
 F = np.float32
-ONE_KEY, FOUR_KEYS = tile(REALS, 1, 1, 1, 1024), tile(REALS, 4, 1, 1, 1024)
 GATED, GELU, GELU_TANH = 0, 1, 2  # feed-forwards, in the order of `weights.BENDS`; the last is a squared ReLU
 
 
@@ -57,11 +54,6 @@ def gang(threads):
     found = np.zeros(SIZE, np.int64)
     found[THREADS] = threads
     return found
-
-
-def dismiss(gang):
-    """Let the others go: there will be no more jobs."""
-    gang[OVER] = 1
 
 
 @njit(nogil=True, fastmath=FREE, error_model="numpy")
@@ -126,48 +118,6 @@ def rotate(x, turn):
         first, second = x[k], x[half + k]
         x[k] = first * turn[0, k] - second * turn[1, k]
         x[half + k] = second * turn[0, k] + first * turn[1, k]
-
-
-@njit(nogil=True, fastmath=FREE, error_model="numpy")
-def attend(query, keys, values, first, last, weight, out):
-    """One head over the positions first … last of its keys and values, (capacity, size), four at a time."""
-    size, seen = U(len(query)), last + 1 - first
-    scale, most, total, fours = F(1) / np.sqrt(F(size)), F(-3e38), F(0), seen // 4 * 4
-    line, key, source = 4 * len(query), np.int64(keys[first].ctypes.data), np.int64(query.ctypes.data)
-    for p in range(0, fours, 4):
-        found = FOUR_KEYS((key, key + line, key + 2 * line, key + 3 * line), len(query), source, 0)
-        weight[p], weight[p + 1], weight[p + 2], weight[p + 3] = found
-        key += 4 * line
-    for p in range(fours, seen):
-        weight[p] = ONE_KEY((key,), len(query), source, 0)[0]
-        key += line
-    for p in range(U(seen)):
-        weight[p] *= scale
-        most = max(most, weight[p])
-    for p in range(U(seen)):
-        weight[p] = power(weight[p] - most)
-        total += weight[p]
-    clear(out)
-    for p in range(0, fours, 4):
-        a, b, c, d = values[first + p], values[first + p + 1], values[first + p + 2], values[first + p + 3]
-        for k in range(size):
-            low, high = weight[p] * a[k] + weight[p + 1] * b[k], weight[p + 2] * c[k] + weight[p + 3] * d[k]
-            out[k] += low + high
-    for p in range(fours, seen):
-        row = values[first + p]
-        for k in range(size):
-            out[k] += weight[p] * row[k]
-    for k in range(size):
-        out[k] /= total
-
-
-@njit(nogil=True, fastmath=FREE, error_model="numpy")
-def look_back(query, keys, values, first, last, out):
-    """All heads of one layer; `query` and `out` (heads, size), keys and values (kv_heads, capacity, size)."""
-    group = len(query) // len(keys)
-    weight = np.empty(last + 1 - first, np.float32)
-    for head in range(len(query)):
-        attend(query[head], keys[head // group], values[head // group], first, last, weight, out[head])
 
 
 @njit(nogil=True, fastmath=FREE, error_model="numpy")
@@ -275,10 +225,10 @@ def embed(matrix, tokens, added, x, parts):
 
 
 @njit(nogil=True, error_model="numpy")
-def look(number, layer, gain, normed, eps, position, joint, keys, values, turns, mixed):
+def look(gang, layer, gain, normed, eps, position, joint, keys, values, turns, mixed):
     """Attention of one layer, from what is queries, keys and values of n tokens to what its heads bring."""
-    kv_heads, size, width = keys.shape[1], keys.shape[3], (len(gain) - 2 * keys.shape[3]) // 4
-    heads = mixed.shape[1] // size
+    kv_heads, _, size = keys.shape
+    heads, width = mixed.shape[1] // size, (len(gain) - 2 * size) // 4
     for n in range(len(joint)):
         parts, place = joint[n].reshape(heads + 2 * kv_heads, size), position + n
         for head in range(heads + kv_heads):
@@ -288,10 +238,9 @@ def look(number, layer, gain, normed, eps, position, joint, keys, values, turns,
             rotate(parts[head], turns[n])
         for head in range(kv_heads):
             for k in range(size):
-                keys[number, head, place, k] = parts[heads + head, k]
-                values[number, head, place, k] = parts[heads + kv_heads + head, k]
-        first = max(0, place + 1 - layer[WINDOW]) if layer[WINDOW] else 0
-        look_back(parts[:heads], keys[number], values[number], first, place, mixed[n].reshape(heads, size))
+                keys[head, place, k] = parts[heads + head, k]
+                values[head, place, k] = parts[heads + kv_heads + head, k]
+    look_back(gang, joint, keys, values, position, layer[WINDOW], mixed)
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -318,7 +267,7 @@ def read(
         at, end = layer[FIRST], layers[number + 1, FIRST] if number + 1 < len(layers) else len(matrices) - 1
         normalised(x, gain[: 2 * width], eps, centred, h)
         multiply(gang, rounded, matrices[at : at + 3], h, joint)
-        look(number, layer, gain, normed, eps, position, joint, keys, values, turns, mixed)
+        look(gang, layer, gain, normed, eps, position, joint, keys[number], values[number], turns, mixed)
         multiply(gang, rounded, matrices[at + 3 : at + 4], mixed, thought)
         write(x, thought, parts, 2 * number + 2)
         normalised(x, gain[2 * width : 4 * width], eps, centred, h)
@@ -348,9 +297,9 @@ def limit(x, cap):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def aid(gang):
-    """Take parts of the jobs of whoever reads with this gang; see `gang`."""
-    assist(gang)
+def aid(gang, patience):
+    """Take parts of the jobs of whoever reads with this gang, until there has been none for so many pauses."""
+    assist(gang, patience)
 
 
 TABLE, MATRIX, STATE = types.int64[:, ::1], types.float32[:, ::1], types.float32[:, :, :, ::1]
@@ -372,5 +321,5 @@ KERNELS = (
             ),
         ),
     ),
-    (aid, (types.int64[::1],)),
+    (aid, (types.int64[::1], types.int64)),
 )

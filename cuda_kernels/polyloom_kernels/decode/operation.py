@@ -28,10 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyloom_kernels.decode import reference
+from polyloom_kernels.decode.helpers import Helpers
 from polyloom_kernels.decode.plan import Plan
 from polyloom_kernels.decode.weights import Floats, Shape, Weights, check, placed
 from polyloom_kernels.jit import Backend, Compiled
-from polyloom_kernels.threads import beside
 
 COMPILED = Compiled("polyloom_kernels.decode.cpu")
 
@@ -57,11 +57,13 @@ class Machine:
     threads: int = 1
     way: int | None = None
     _plans: dict[int, Plan] = field(init=False, repr=False, default_factory=dict[int, Plan])
+    _helpers: Helpers = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check(self.shape, self.weights)
         if isinstance(self.threads, bool) or not isinstance(self.threads, int) or self.threads < 1:  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
             raise ValueError(f"Expected at least one thread, got {self.threads!r}.")
+        object.__setattr__(self, "_helpers", Helpers(self.threads))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy has arrays of its own, so no address goes with it."""
@@ -125,13 +127,8 @@ class Machine:
         return logits
 
     def _run(self, compiled: ModuleType, given: tuple[Any, ...]) -> None:
-        gang = compiled.gang(self.threads)
-        for _ in range(self.threads - 1):
-            beside(lambda: compiled.aid(gang))
-        try:
+        with self._helpers.gang(compiled) as gang:
             compiled.read(*self._plan(compiled).given, *given, gang)
-        finally:
-            compiled.dismiss(gang)
 
     def _plan(self, compiled: ModuleType) -> Plan:
         way = compiled.ways()[-1] if self.way is None else self.way

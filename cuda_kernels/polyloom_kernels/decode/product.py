@@ -1,20 +1,32 @@
 # pyright: basic, reportCallIssue=false
 # numba compiles these functions; its decorators have no types, and an intrinsic is called without its typing context.
-"""Products of some vectors with some matrices, by one thread or by a gang: what `decode` spends its time on.
-
-    multiply(gang, rounded, matrices, x, y)            y (n, rows of all) = x (n, columns) times each of some matrices
+"""Products of some vectors with some matrices, part by part: what `decode` spends its time on.
 
 Weights of 8 and 4 bits meet whole numbers: each x is rounded to steps of a 127th of its largest |x|,
 
     q = ⌊x / s + 1/2⌋,   s = max |x| / 127,         y_r = s · s_r · Σ_c w_rc q_c + b_r
 
-so all sums are exact, and the same whatever the processor and whoever else is there.  A job is written down as whole
-numbers, addresses among them, because helpers in other threads read it (see `gang`).
+so all sums are exact, and the same whatever the processor and whoever else is there.
 """
 
 import numpy as np
 from numba import carray, njit  # pyright: ignore[reportPrivateImportUsage]
 
+from polyloom_kernels.decode.job import (
+    BLOCKS,
+    COUNT,
+    INPUTS,
+    MATRICES,
+    OUTPUTS,
+    PART,
+    ROOMY,
+    ROUNDED,
+    STEPS,
+    SUMS,
+    WIDTH,
+    X,
+    Y,
+)
 from polyloom_kernels.decode.plan import (
     ADDRESS,
     BFLOAT16,
@@ -34,20 +46,12 @@ from polyloom_kernels.decode.plan import (
 from polyloom_kernels.dots import BFLOAT16 as HALVES
 from polyloom_kernels.dots import FLOAT32 as REALS
 from polyloom_kernels.dots import tile
-from polyloom_kernels.gang import ROOM, dismissed, done, offer, pause, take, wait
 from polyloom_kernels.integers import BLOCK, GENERIC, MADD, SMALL, VNNI, eight, four
 from polyloom_kernels.intrinsics import pointer
 
 U = np.uint64
 F = np.float32
-SHARES = 4  # parts of a job for each thread: a thread that is held up does fewer
-
 AHEAD = 8192  # bytes: half as far is slower by a tenth, a quarter as far by a fifth
-
-JOB = 13
-MATRICES, COUNT, INPUTS, X, WIDTH, ROUNDED, ROOMY, STEPS, SUMS, BLOCKS, Y, OUTPUTS, PART = range(ROOM, ROOM + JOB)
-THREADS = ROOM + JOB
-SIZE = THREADS + 1  # words of a gang of this kind
 
 
 @njit(nogil=True, error_model="numpy")
@@ -142,7 +146,7 @@ def some_rows(record, job, low, high, first):
 
 
 @njit(nogil=True, error_model="numpy")
-def part(job, number):
+def some_outputs(job, number):
     """One part of a job: rows of its matrices, counted through."""
     low, high, first = number * job[PART], min((number + 1) * job[PART], job[OUTPUTS]), 0
     matrices = carray(pointer(job[MATRICES]), (job[COUNT], FIELDS), np.int64)
@@ -183,48 +187,3 @@ def room(matrices):
     for n in range(len(matrices)):
         found = max(found, matrices[n, COLUMNS], matrices[n, GROUPS] * matrices[n, GROUP])
     return (found + BLOCK - 1) // BLOCK * BLOCK
-
-
-@njit(nogil=True, error_model="numpy")
-def multiply(gang, rounded, matrices, x, y):
-    """See the module.
-
-    `matrices` are rows of the plan, `rounded` int8 (at least n, room) is for what becomes of x.
-    """
-    count, columns = x.shape
-    blocks = np.empty((count, rounded.shape[1] // SMALL), np.int32)
-    steps, sums, wanted = np.empty(count, np.float32), np.empty(count, np.int32), False
-    for n in range(len(matrices)):
-        wanted |= matrices[n, KIND] >= EIGHT
-    if wanted:
-        for n in range(count):
-            steps[n], sums[n] = round_off(x[n], rounded[n], blocks[n])
-    threads, total = gang[THREADS], y.shape[1]
-    gang[MATRICES], gang[COUNT], gang[INPUTS] = matrices.ctypes.data, len(matrices), count
-    gang[X], gang[WIDTH], gang[Y], gang[OUTPUTS] = x.ctypes.data, columns, y.ctypes.data, total
-    gang[ROUNDED], gang[ROOMY], gang[BLOCKS] = rounded.ctypes.data, rounded.shape[1], blocks.ctypes.data
-    gang[STEPS], gang[SUMS] = steps.ctypes.data, sums.ctypes.data
-    parts = min(total, threads * SHARES) if threads > 1 else 1
-    gang[PART] = (total + parts - 1) // parts
-    if threads == 1:
-        part(gang, 0)
-    else:
-        offer(gang, parts)
-        number = take(gang)
-        while number >= 0:
-            part(gang, number)
-            done(gang)
-            number = take(gang)
-        wait(gang, parts)
-
-
-@njit(nogil=True, error_model="numpy")
-def assist(gang):
-    """Take parts of whatever job there is, until there will be no more."""
-    while not dismissed(gang):
-        number = take(gang)
-        if number >= 0:
-            part(gang, number)
-            done(gang)
-        else:
-            pause()

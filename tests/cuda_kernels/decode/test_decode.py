@@ -2,6 +2,7 @@
 
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,31 @@ def test_threads_may_ask_at_once() -> None:
         thread.join()
     for n, text in texts.items():
         np.testing.assert_array_equal(found[n], said(machine, text, turns(30, 6)))
+
+
+def test_helpers_serve_one_caller_at_a_time_and_come_again() -> None:
+    weights, turn = random_model(SMALL, 64, 96, 2, "int8"), turns(30, 6)
+    machine, texts = (
+        prepare(SMALL, weights, "cpu", threads=3),
+        {n: [(n * at) % 41 for at in range(30)] for n in range(5)},
+    )
+    expected = {n: said(prepare(SMALL, weights, "cpu"), text, turn) for n, text in texts.items()}
+    for _ in range(3):
+        with ThreadPoolExecutor(5) as pool:
+            found = pool.map(lambda text: said(machine, text, turn), texts.values())
+            for n, rows in enumerate(found):
+                np.testing.assert_array_equal(rows, expected[n])
+
+
+def test_heads_are_shared_where_there_is_much_to_look_back_at() -> None:
+    shape = replace(SMALL, windows=(0, 90))
+    weights, turn = random_model(shape, 24, 31, 2), turns(150, 6)
+    tokens = [7 * at % 41 for at in range(150)]
+    expected = defined(shape, weights, tokens, turn)
+    for threads in (1, 2):
+        machine = prepare(shape, weights, "cpu", threads=threads)
+        found = machine.read(tokens, 0, machine.cache(150), turn, last=150)
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=5e-5)
 
 
 def test_numpy_serves_until_the_compiled_code_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
