@@ -14,7 +14,6 @@ import polyloom
 from contract import LanguageModelContract, distribution
 from polyloom import (
     AssociationModel,
-    FileError,
     Gated,
     InputError,
     LanguageModel,
@@ -26,8 +25,8 @@ from polyloom import (
     intersection,
 )
 from polyloom.compose.algebra import LEFT
-from polyloom.files import read, write
 from toolkit.compose.constant import random_models
+from toolkit.compose.damaged import refused
 from toolkit.compose.test_contrast import said, told
 from toolkit.compose.test_hybrid import COUNTS, NETWORK, OTHERS
 
@@ -199,12 +198,10 @@ def test_digests_tell_them_apart() -> None:
 
 
 def test_a_damaged_file_is_told(sea: AssociationModel, lullabies: AssociationModel, tmp_path: Path) -> None:
+    member, _ = sea.state()
     for model in (intersection(sea, lullabies), difference(sea, lullabies)):
-        manifest, arrays = read(model.save(tmp_path / "mix.psamc"))
-        for damage, found in (({"settings": {"x": 1}}, "is damaged"), ({"members": manifest["members"][:1]}, "not 1")):
-            broken = write(tmp_path / "broken.psamc", manifest | damage, arrays)
-            with pytest.raises(FileError, match=found):
-                polyloom.load(broken)
+        refused(model, tmp_path, {"settings": {"x": 1}}, "is damaged")
+        refused(model, tmp_path, {"members": [member]}, "not 1")
 
 
 # what is refused

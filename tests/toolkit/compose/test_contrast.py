@@ -16,7 +16,6 @@ from polyloom import (
     AssociationModel,
     Contrast,
     Ensemble,
-    FileError,
     Gated,
     InputError,
     LanguageModel,
@@ -25,8 +24,8 @@ from polyloom import (
     VocabularyMismatch,
     avoid,
 )
-from polyloom.files import read, write
 from toolkit.compose.constant import Constant, random_models
+from toolkit.compose.damaged import refused
 from toolkit.compose.test_hybrid import COUNTS, NETWORK, OTHERS, WORDS, skewed
 
 MAKES: dict[str, Callable[[], LanguageModel]] = {
@@ -217,10 +216,7 @@ def test_digests_tell_settings_apart() -> None:
     ],
 )
 def test_a_damaged_file_is_told(sea: Any, lullabies: Any, tmp_path: Path, damage: dict[str, Any], found: str) -> None:
-    manifest, arrays = read(Contrast(sea, lullabies).save(tmp_path / "mix.psamc"))
-    broken = write(tmp_path / "broken.psamc", manifest | damage, arrays)
-    with pytest.raises(FileError, match=found):
-        polyloom.load(broken)
+    refused(Contrast(sea, lullabies), tmp_path, damage, found)
 
 
 # what is refused

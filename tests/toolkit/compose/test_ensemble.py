@@ -15,7 +15,6 @@ from contract import LanguageModelContract, distribution, logsumexp
 from polyloom import (
     AssociationModel,
     Ensemble,
-    FileError,
     Gated,
     InputError,
     LanguageModel,
@@ -25,8 +24,8 @@ from polyloom import (
     VocabularyMismatch,
 )
 from polyloom.compose.votes import SMOOTHING, VOTES
-from polyloom.files import read, write
 from toolkit.compose.constant import random_models
+from toolkit.compose.damaged import refused
 from toolkit.compose.test_hybrid import COUNTS, NETWORK, OTHERS, WORDS, skewed
 
 PAIR: dict[str, LanguageModel] = {"counts": COUNTS, "b": OTHERS}
@@ -320,10 +319,7 @@ def test_digests_tell_votes_and_names_apart() -> None:
     ],
 )
 def test_a_damaged_file_is_told(sea: Any, lullabies: Any, tmp_path: Path, damage: dict[str, Any], said: str) -> None:
-    manifest, arrays = read(Ensemble({"sea": sea, "lullabies": lullabies}).save(tmp_path / "mix.psamc"))
-    broken = write(tmp_path / "broken.psamc", manifest | damage, arrays)
-    with pytest.raises(FileError, match=said):
-        polyloom.load(broken)
+    refused(Ensemble({"sea": sea, "lullabies": lullabies}), tmp_path, damage, said)
 
 
 # what is refused

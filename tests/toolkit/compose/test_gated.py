@@ -10,11 +10,11 @@ import pytest
 
 import polyloom
 from contract import LanguageModelContract, distribution
-from polyloom import AssociationModel, FileError, Gated, InputError, LanguageModel, Layer, Layered, VocabularyMismatch
+from polyloom import AssociationModel, Gated, InputError, LanguageModel, Layer, Layered, VocabularyMismatch
 from polyloom.association.gate import FLOOR, Gate
 from polyloom.compose.gating import even
-from polyloom.files import read, write
 from toolkit.compose.constant import Constant, random_models
+from toolkit.compose.damaged import refused
 from toolkit.compose.dense import Dense
 from toolkit.compose.test_hybrid import COUNTS, NETWORK, OTHERS, WORDS, skewed
 
@@ -221,12 +221,7 @@ def test_it_comes_back_from_a_file(sea: AssociationModel, lullabies: Association
     ],
 )
 def test_a_damaged_file_is_told(sea: Any, lullabies: Any, tmp_path: Path, damage: dict[str, Any], said: str) -> None:
-    path = Gated({"sea": sea, "lullabies": lullabies}).save(tmp_path / "mix.psamc")
-    manifest, arrays = read(path)
-    gate = {"gate": damage.pop("gate")} if "gate" in damage else {}
-    broken = write(tmp_path / "broken.psamc", manifest | damage, {**arrays, **gate})
-    with pytest.raises(FileError, match=said):
-        polyloom.load(broken)
+    refused(Gated({"sea": sea, "lullabies": lullabies}), tmp_path, damage, said)
 
 
 # what is refused

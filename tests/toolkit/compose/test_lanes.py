@@ -18,7 +18,6 @@ from polyloom import (
     AssociationModel,
     Contrast,
     Ensemble,
-    FileError,
     Gated,
     InputError,
     Lane,
@@ -32,9 +31,9 @@ from polyloom import (
 from polyloom.compose import linear
 from polyloom.compose.lane import LATEST, SHAPES
 from polyloom.compose.silence import silence
-from polyloom.files import read, write
 from polyloom.generate.loop import generate
 from toolkit.compose.constant import Constant, random_models
+from toolkit.compose.damaged import refused
 from toolkit.compose.test_hybrid import COUNTS, NETWORK, OTHERS, WORDS, agrees, skewed
 
 RISE, FALL = Lane([(0, 0.0), (8, 1.0)]), Lane([(2, 1.5), (6, 0.0)], "smoothstep")
@@ -497,7 +496,4 @@ def test_it_comes_back_from_a_file(sea: AssociationModel, lullabies: Association
     ],
 )
 def test_a_damaged_file_is_told(sea: Any, lullabies: Any, tmp_path: Path, damage: dict[str, Any], said: str) -> None:
-    path = Layered(sea, {"b": Layer(lullabies)}).with_lanes({"b": RISE}).save(tmp_path / "mix.psamc")
-    manifest, arrays = read(path)
-    with pytest.raises(FileError, match=said):
-        polyloom.load(write(tmp_path / "broken.psamc", manifest | damage, arrays))
+    refused(Layered(sea, {"b": Layer(lullabies)}).with_lanes({"b": RISE}), tmp_path, damage, said)

@@ -29,8 +29,8 @@ from polyloom import (
 )
 from polyloom.compose.routing.policy import policy_of
 from polyloom.compose.weave import HeldOut
-from polyloom.files import read, write
 from toolkit.compose.constant import Constant, random_models
+from toolkit.compose.damaged import refused
 from toolkit.compose.dense import Dense
 from toolkit.compose.test_hybrid import COUNTS, OTHERS, WORDS
 
@@ -315,11 +315,7 @@ DAMAGES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("damage", "said"), DAMAGES)
 def test_a_damaged_file_is_told(sea: Any, lullabies: Any, tmp_path: Path, damage: dict[str, Any], said: str) -> None:
-    path = Routed(ByLikelihood(), {"sea": sea, "lullabies": lullabies}).save(tmp_path / "mix.psamc")
-    manifest, arrays = read(path)
-    broken = write(tmp_path / "broken.psamc", manifest | damage, arrays)
-    with pytest.raises(FileError, match=said):
-        polyloom.load(broken)
+    refused(Routed(ByLikelihood(), {"sea": sea, "lullabies": lullabies}), tmp_path, damage, said)
 
 
 # what is refused

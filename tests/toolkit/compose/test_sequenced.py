@@ -17,7 +17,6 @@ from polyloom import (
     ByteVocabulary,
     Contrast,
     Ensemble,
-    FileError,
     Gated,
     InputError,
     Lane,
@@ -31,8 +30,8 @@ from polyloom import (
     VocabularyMismatch,
 )
 from polyloom.compose import linear
-from polyloom.files import read, write
 from toolkit.compose.constant import random_models
+from toolkit.compose.damaged import refused
 from toolkit.compose.test_hybrid import COUNTS, NETWORK, OTHERS, WORDS, agrees, skewed
 
 RISE = Lane([(0, 0.0), (8, 1.0)])
@@ -373,10 +372,7 @@ def test_digests_tell_sequences_apart() -> None:
     ],
 )
 def test_a_damaged_file_is_told(sea: Any, lullabies: Any, tmp_path: Path, damage: dict[str, Any], said: str) -> None:
-    path = Sequenced([Stage(sea, 5), Stage(lullabies)]).save(tmp_path / "mix.psamc")
-    manifest, arrays = read(path)
-    with pytest.raises(FileError, match=said):
-        polyloom.load(write(tmp_path / "broken.psamc", manifest | damage, arrays))
+    refused(Sequenced([Stage(sea, 5), Stage(lullabies)]), tmp_path, damage, said)
 
 
 # what is refused
