@@ -12,14 +12,14 @@ On a GPU the table and the matrices lie in its memory.  A table there is written
 so calls that were queued before still see the old slot.  On a CPU a call sees the bank as it was when it began.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Any, TypeAlias, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
-
-from polyloom_kernels.jit import frozen
 
 Numbers: TypeAlias = NDArray[Any]
 
@@ -42,10 +42,15 @@ class Thin:
         """How many directions it changes."""
         return len(self.a)
 
-    @property
+    @cached_property
     def stored(self) -> str:
         """The name of the dtype, as in `STORED`."""
         return kind(self.a)
+
+    @cached_property
+    def record(self) -> tuple[int, int, int, float]:
+        """As a slot of the table has it."""
+        return address(self.a), address(self.b), self.rank, self.factor
 
 
 def thin(a: Any, b: Any, factor: float = 1.0) -> Thin:
@@ -81,11 +86,17 @@ class Bank:
         if stored not in STORED:
             raise ValueError(f"Expected weights stored as {' or '.join(STORED)}, got {stored!r}.")
         self.inputs, self.outputs, self.rank, self.stored, self.device = inputs, outputs, rank, stored, device
-        held: tuple[Thin | None, ...] = (None,) * slots
-        table: Any = frozen(np.zeros((slots, WORDS), np.int64))
-        if device is not None:
-            table = import_module("torch").tensor(table, device=device)
-        self.now: tuple[Any, tuple[Thin | None, ...]] = table, held  # together, so that nobody sees halves of a change
+        self._start((None,) * slots)
+
+    @classmethod
+    def of(cls, adapters: Sequence[Thin], device: Any = None) -> "Bank":
+        """One with these in its slots, at least one, and all of one map.  Raises ValueError as `put` does."""
+        (inputs, outputs), rank = (adapters[0].a.shape[1], adapters[0].b.shape[1]), max(each.rank for each in adapters)
+        bank = cls(inputs, outputs, len(adapters), rank, adapters[0].stored, device)
+        for each in adapters:
+            bank._check(each)
+        bank._start(tuple(adapters))
+        return bank
 
     def __len__(self) -> int:
         """How many slots there are."""
@@ -98,30 +109,41 @@ class Bank:
         """
         if not 0 <= slot < len(self):
             raise ValueError(f"The bank has slots 0 to {len(self) - 1}, got {slot}.")
-        record = np.zeros(1, SLOT)
         if adapter is not None:
             self._check(adapter)
-            record[0] = address(adapter.a), address(adapter.b), adapter.rank, adapter.factor
+        words = _words([adapter])
         table, held = self.now
-        held = (*held[:slot], adapter, *held[slot + 1 :])
-        words = record.view(np.int64)
         if self.device is None:
             table = table.copy()
             table[slot] = words
-            table = frozen(table)
+            table.setflags(write=False)
         else:
-            table[slot].copy_(import_module("torch").from_numpy(words))
-        self.now = table, held
+            table[slot].copy_(import_module("torch").from_numpy(words[0]))
+        self.now = table, (*held[:slot], adapter, *held[slot + 1 :])
+
+    def _start(self, held: tuple[Thin | None, ...]) -> None:
+        table: Any = _words(held)
+        table.setflags(write=False)
+        if self.device is not None:
+            table = import_module("torch").tensor(table, device=self.device)
+        self.now: tuple[Any, tuple[Thin | None, ...]] = table, held  # together, so that nobody sees halves of a change
 
     def _check(self, adapter: Thin) -> None:
-        expected = f"(r ≤ {self.rank}, {self.inputs}) and (r, {self.outputs}) of {self.stored}"
-        found = f"{tuple(adapter.a.shape)} and {tuple(adapter.b.shape)} of {adapter.stored}"
         fits = adapter.a.shape[1] == self.inputs and adapter.b.shape[1] == self.outputs and adapter.rank <= self.rank
         if not fits or adapter.stored != self.stored:
-            raise ValueError(f"The bank takes adapters {expected}, got {found}.")
+            raise ValueError(
+                f"The bank takes adapters (r ≤ {self.rank}, {self.inputs}) and (r, {self.outputs}) of {self.stored}, "
+                f"got {tuple(adapter.a.shape)} and {tuple(adapter.b.shape)} of {adapter.stored}."
+            )
         if isinstance(adapter.a, np.ndarray) != (self.device is None):
             where = "in NumPy or on a CPU" if self.device is None else f"on {self.device}"
             raise ValueError(f"The bank takes adapters that lie {where}, got {type(adapter.a).__name__}.")
+
+
+def _words(adapters: Sequence[Thin | None]) -> NDArray[np.int64]:
+    """The slots of a table, (slots, WORDS)."""
+    records = np.array([(0, 0, 0, 0.0) if each is None else each.record for each in adapters], SLOT)
+    return records.view(np.int64).reshape(-1, WORDS)
 
 
 def plain(array: Any) -> Any:
@@ -132,7 +154,7 @@ def plain(array: Any) -> Any:
     if tensor.device.type != "cpu":
         return tensor
     torch: Any = import_module("torch")
-    return tensor.view(torch.int16).numpy().view(np.uint16) if tensor.dtype == torch.bfloat16 else tensor.numpy()
+    return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def laid(array: Any) -> Any:

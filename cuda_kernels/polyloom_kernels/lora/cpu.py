@@ -2,9 +2,9 @@
 # numba compiles these functions; its decorators have no types, and an intrinsic is called without its typing context.
 """`lora` compiled for the processor: each row with the matrices of its own adapters, which are read once, in order.
 
-Nothing is gathered, stacked or filled up: A meets the row four directions at a time, and those of Bᵀ are added to the
-row of `out`, which stays in the nearest cache, one after another.  A row's sums are made in the same order whoever else
-is there, so its result is the same to the last bit.
+Nothing is gathered, stacked or filled up.  A meets the row four directions at a time, and as many of Bᵀ are added to the
+row of `out` at a time, because four streams come from memory a quarter faster than one.  A row's sums are made in the
+same order whoever else is there, so its result is the same to the last bit.
 """
 
 import numpy as np
@@ -59,13 +59,28 @@ def expanding(kind, stored, real):
     """y += Σ_r h_r b_r for the rows of Bᵀ, one after another from an address on."""
     width = WIDTH[kind]
 
+    @njit(nogil=True)
+    def row(b, size, r):
+        return carray(pointer(b + width * size * r), (size,), stored)
+
     @njit(nogil=True, fastmath=FREE, error_model="numpy")
     def run(b, rank, h, y):
-        size = len(y)
-        for r in range(rank):
-            row, share = carray(pointer(b + width * size * r), (size,), stored), h[r]
+        size, whole = len(y), rank - rank % GROUP
+        for r in range(0, whole, GROUP):
+            first, second, third, fourth = (
+                row(b, size, r),
+                row(b, size, r + 1),
+                row(b, size, r + 2),
+                row(b, size, r + 3),
+            )
+            one, two, three, four = h[r], h[r + 1], h[r + 2], h[r + 3]
             for k in range(U(size)):
-                y[k] += share * real(row[k])
+                left = one * real(first[k]) + two * real(second[k])
+                y[k] += left + (three * real(third[k]) + four * real(fourth[k]))
+        for r in range(whole, rank):
+            first, one = row(b, size, r), h[r]
+            for k in range(U(size)):
+                y[k] += one * real(first[k])
 
     return run
 

@@ -9,6 +9,7 @@ A starts random and B at zero, so that training begins with the map as it was.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import torch
@@ -18,6 +19,8 @@ from polyloom.adapters.method import Method, drawn, finite
 from polyloom.adapters.update import Update
 from polyloom.errors import InputError
 from polyloom.whole import whole
+from polyloom_kernels.lora import Thin
+from polyloom_kernels.lora import thin as laid
 
 
 @final
@@ -38,6 +41,11 @@ class LowRank(Update):
     def rank(self) -> int:
         """How many directions it changes."""
         return self.a.shape[0]
+
+    @cached_property
+    def laid(self) -> Thin:
+        """A and B as compiled code reads them, in float32: A as it is, B as a copy."""
+        return laid(self.a.float(), self.b.float())
 
     def tensors(self) -> dict[str, Tensor]:
         """A and B."""

@@ -1,23 +1,31 @@
 """One linear map for many texts, each with its own updates: the texts share one product with the map's weight.
 
-    y_i = W x_i + b + (x_i A_i) B_i        A (B, inputs, R), B (B, R, outputs): the thin matrices of all texts, stacked
+    y_i = W x_i + b + Σ_k s_ik f_k B_k A_k x_i          the updates k that text i asks for, at its scales
 
-The updates of one text that are of low rank stand side by side in its A and B, factors and scales multiplied in; texts
-of a lower rank are filled up with zeros.  So mixed ranks, and several adapters for one text, are two batched products.
-Texts with an update of another kind go through their own brick.  Stacking costs one copy of the thin matrices and is
-done once for a batch of the same requests.
+Updates of low rank stand in slots, whatever their ranks, and each text names the slots of those that it asks for
+(`polyloom_kernels.lora`).  So a new batch costs a table of addresses: no matrix is stacked or filled up, and texts that
+ask for the same update share it.  Texts with an update of another kind go through their own brick.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from functools import reduce
+from typing import TypeAlias, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from polyloom.adapters.attach import Attached
 from polyloom.adapters.lora import LowRank
 from polyloom.adapters.update import Update
+from polyloom_kernels.jit import frozen
+from polyloom_kernels.lora import Bank, lora, ready
+from polyloom_kernels.lora.inside import lora as learning
+
+Integers: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float32 | np.float64]
 
 
 @final
@@ -42,39 +50,60 @@ class Rowwise(nn.Module):
     def __init__(self, linear: nn.Linear, requests: Sequence[Request]) -> None:
         super().__init__()
         self.linear = linear
-        low = {n: found for n, request in enumerate(requests) if (found := request.low)}
-        self.rows = torch.tensor(list(low), dtype=torch.int64, device=linear.weight.device)
-        self.all = len(low) == len(requests)
-        self.thin = stacked(list(low.values()), linear) if low else None
+        low = [request.low for request in requests]
+        self.thin = Slotted([row or [] for row in low], linear.weight.device) if any(low) else None
         self.others = _alike({n: request.brick for n, request in enumerate(requests) if request.low is None})
 
     def forward(self, x: Tensor) -> Tensor:
         """What the maps make of x (B, T, inputs), (B, T, outputs)."""
         y = self.linear(x)
         if self.thin is not None:
-            a, b = self.thin
-            given = x if self.all else x[self.rows]
-            beside = torch.bmm(torch.bmm(given.to(a.dtype), a), b).to(y.dtype)
-            y = y + beside if self.all else y.index_add(0, self.rows, beside)
+            y = self.thin.added(x, y)
         for rows, brick in self.others:
             y[rows] = brick(x[rows])
         return y
 
 
-def stacked(rows: Sequence[Sequence[tuple[LowRank, float]]], linear: nn.Linear) -> tuple[Tensor, Tensor]:
-    """A (B, inputs, R) and B (B, R, outputs) of the updates of each row, factors and scales in B, zeros beyond."""
-    first = rows[0][0][0].a
-    most = max(sum(update.rank for update, _ in row) for row in rows)
-    a = first.new_zeros(len(rows), linear.in_features, most)
-    b = first.new_zeros(len(rows), most, linear.out_features)
-    for n, row in enumerate(rows):
-        at = 0
-        for update, scale in row:
-            stop = at + update.rank
-            a[n, :, at:stop] = update.a.T
-            torch.mul(update.b.T, scale * update.factor, out=b[n, at:stop])
-            at = stop
-    return a, b
+@final
+class Slotted:
+    """The updates of low rank that the texts of a batch ask for, each once, and who asks for which at what scale.
+
+    They are added in the dtype of their matrices; of several, in the widest.
+    """
+
+    def __init__(self, texts: Sequence[Sequence[tuple[LowRank, float]]], device: torch.device) -> None:
+        self.updates = list(dict.fromkeys(update for text in texts for update, _ in text))
+        self.dtype = reduce(torch.promote_types, {update.a.dtype for update in self.updates})
+        places = {update: slot for slot, update in enumerate(self.updates)}
+        most = max(map(len, texts))
+        asked = [[(places[update], scale * update.factor) for update, scale in text] for text in texts]
+        filled = np.array([text + [(-1, 0.0)] * (most - len(text)) for text in asked])  # (B, K, 2)
+        quick = self.dtype == torch.float32 and device.type == "cpu"
+        self.slots = frozen(filled[:, :, 0].astype(np.int64))
+        self.scales = frozen(filled[:, :, 1].astype(np.float32 if quick else np.float64))
+        self.bank = Bank.of([update.laid for update in self.updates]) if quick else None
+
+    def added(self, x: Tensor, y: Tensor) -> Tensor:
+        """y (B, T, outputs) with what the updates make of x (B, T, inputs); y may be written over."""
+        if self.bank is not None and not torch.is_grad_enabled() and ready():
+            return self._quickly(self.bank, x.to(self.dtype), y)
+        slots, scales = (torch.tensor(each, device=x.device) for each in self._asked(x.shape[1]))
+        a, b = ([getattr(update, name).to(self.dtype) for update in self.updates] for name in ("a", "b"))
+        return y + learning(x.flatten(0, 1).to(self.dtype), slots, a, b, scales).view(y.shape).to(y.dtype)
+
+    def _quickly(self, bank: Bank, x: Tensor, y: Tensor) -> Tensor:
+        """The same by compiled code, into y if that can be."""
+        if y.dtype != torch.float32 or not y.is_contiguous():
+            return y + self._quickly(bank, x, torch.zeros_like(y, dtype=torch.float32)).to(y.dtype)
+        slots, scales = self._asked(x.shape[1])
+        lora(x.detach().numpy().reshape(-1, bank.inputs), slots, bank, scales, y.numpy().reshape(-1, bank.outputs))
+        return y
+
+    def _asked(self, tokens: int) -> tuple[Integers, Floats]:
+        """Slots and scales of each row, which are `tokens` for each text."""
+        if tokens == 1:
+            return self.slots, self.scales
+        return np.repeat(self.slots, tokens, 0), np.repeat(self.scales, tokens, 0)
 
 
 def requests(steps: Sequence[Attached], bricks: Mapping[str, nn.Module]) -> dict[str, Request]:
