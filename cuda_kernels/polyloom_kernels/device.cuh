@@ -4,7 +4,10 @@
 //   half, bf16                two bytes that are read with value() and made with rounded<T>(); no CUDA header is needed
 //   value(x)                  the float that a float, half or bf16 stands for
 //   rounded<T>(x)             the T nearest to a float, ties to even
+//   prefetch(address)         asks for what will be read soon; it must be there, as if it were read
 //   warp_sum, warp_max        over the 32 lanes, which all take part and all get the result
+//   sum_before(x, sums)       over the threads of a block before this one, which all take part; it has one barrier, and
+//                             `sums` are 32 ints of shared memory, which then hold the sum of each warp
 //
 // A kernel is `extern "C" __global__`, its parameters are of the types that `_launch.py` lists, and what varies at
 // compile time are macros.  Shared arrays stand in kernels, not in the functions that they call.  A lane or a thread
@@ -73,6 +76,14 @@ __device__ inline half rounded<half>(float x) {
 #endif
 }
 
+__device__ inline void prefetch(const void* address) {
+#ifdef POLYLOOM_DEVICE
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(address));
+#else
+  (void)*static_cast<const volatile char*>(address);
+#endif
+}
+
 __device__ inline float warp_sum(float x) {
   for (int step = 16; step; step >>= 1) x += __shfl_xor_sync(EVERY_LANE, x, step);
   return x;
@@ -80,4 +91,17 @@ __device__ inline float warp_sum(float x) {
 __device__ inline float warp_max(float x) {
   for (int step = 16; step; step >>= 1) x = fmaxf(x, __shfl_xor_sync(EVERY_LANE, x, step));
   return x;
+}
+
+__device__ inline int sum_before(int x, int* sums) {
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  int sum = x;  // of this warp, up to this lane
+  for (int step = 1; step < 32; step *= 2) {
+    const int lower = __shfl_up_sync(EVERY_LANE, sum, step);
+    if (lane >= step) sum += lower;
+  }
+  if (lane == 31) sums[warp] = sum;
+  __syncthreads();
+  for (int other = 0; other < warp; other++) sum += sums[other];
+  return sum - x;
 }

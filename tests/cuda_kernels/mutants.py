@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cuda_kernels.case import ORDERS, Operation, operation
+from cuda_kernels.case import ORDERS, Case, Operation, operation
 from polyloom_kernels.shim import Shim, build
 
 SECONDS = 0.5  # of processor time, after which a mutant does not end
@@ -352,15 +352,15 @@ def listed(kernels: Operation) -> tuple[list[Numbered], dict[str, str]]:
     return every, texts
 
 
-def noticed(kernels: Operation, texts: dict[str, str]) -> str | None:
-    """How the cases notice that a kernel is faulty; None if they do not."""
-    for case in (case for case in kernels.cases if not case.large):
-        for order in ORDERS:
-            try:
-                case.check(Shim(order, seconds=SECONDS, texts=texts))
-            except (AssertionError, RuntimeError, ValueError, IndexError, OverflowError) as error:
-                said = str(error).strip().splitlines() or ["wrong"]
-                return f"{case.name}, order {order}: {type(error).__name__}: {said[0]}"
+def noticed(runs: list[tuple[Case, int]], texts: dict[str, str]) -> str | None:
+    """How the cases notice that a kernel is faulty; None if they do not.  What noticed comes first the next time."""
+    for at, (case, order) in enumerate(runs):
+        try:
+            case.check(Shim(order, seconds=SECONDS, texts=texts))
+        except (AssertionError, RuntimeError, ValueError, IndexError, OverflowError) as error:
+            runs.insert(0, runs.pop(at))
+            said = str(error).strip().splitlines() or ["wrong"]
+            return f"{case.name}, order {order}: {type(error).__name__}: {said[0]}"
     return None
 
 
@@ -368,7 +368,9 @@ def main(name: str, first: int) -> None:
     """Print a line for each mutant, from the number `first` on."""
     kernels = operation(name)
     every, texts = listed(kernels)
-    assert noticed(kernels, texts) is None, "a case fails without any mutant chosen"
+    runs = [(case, order) for order in ORDERS for case in kernels.cases if not case.large]
+    fault = noticed(runs, texts)
+    assert fault is None, f"a case fails without any mutant chosen: {fault}"
     libraries = {
         (kernel.source.name, kernel.macros): build.library(texts[kernel.source.name], kernel.source.name, kernel.macros)
         for kernel in kernels.kernels
@@ -378,7 +380,7 @@ def main(name: str, first: int) -> None:
             continue
         for (file, _), library in libraries.items():
             ctypes.c_int.in_dll(library, CHOICE).value = mutant.number if file == mutant.file else 0
-        print(json.dumps({"at": at, "name": mutant.name, "noticed": noticed(kernels, texts)}), flush=True)
+        print(json.dumps({"at": at, "name": mutant.name, "noticed": noticed(runs, texts)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -18,21 +18,17 @@ MOST_BEST = 256  # the lists of the warps share the memory of a block with the s
 MOST_TILES = 32  # that a warp merges, one a lane
 STATIC = 8 << 10  # bytes that a block keeps for the rest
 
-RECALL = {
-    target: Kernel(
-        SOURCE,
-        "recall",
-        (
-            *("const int*", "const long long*", "const long long*", "int", "int", "const long long*"),
-            *("const unsigned long long*", "const unsigned char*", "const int*", "int", "int", "int"),
-            *("long long*", "int*"),
-        ),
-        (("TARGET", target),),
-    )
-    for target in ("unsigned short", "unsigned")
-}
-FINISH = Kernel(SOURCE, "finish", ("const long long*", "int", "int", "int*", "int*"), (("TARGET", "unsigned short"),))
-KERNELS = (*RECALL.values(), FINISH)
+CONTEXTS = ("const int*", "const long long*", "const long long*")  # text, first, last
+STORE = ("const unsigned long long*", "const unsigned char*", "const int*", "int", "int", "int")  # as in `Placed`
+RECALLS = (*CONTEXTS, "const long long*", *STORE, "int", "int", "long long*", "int*")
+JUDGES = (*CONTEXTS, "const int*", "const long long*", *STORE, "int", "int*", "float*", "int*", "int*")
+SETTLES = ("const int*", "const float*", "const int*", "const int*", "int", "int", "int", "double*")
+NAMED = ("unsigned short", "unsigned")  # what names a target, by the size of the store
+RECALL = {named: Kernel(SOURCE, "recall", RECALLS, (("TARGET", named),)) for named in NAMED}
+SOFTMAX = {named: Kernel(SOURCE, "softmax", JUDGES, (("TARGET", named),)) for named in NAMED}
+FINISH = Kernel(SOURCE, "finish", ("const long long*", "int", "int", "int*", "int*"), (("TARGET", NAMED[0]),))
+SETTLE = Kernel(SOURCE, "settle", SETTLES, (("TARGET", NAMED[0]),))
+KERNELS = (*RECALL.values(), *SOFTMAX.values(), FINISH, SETTLE)
 
 
 class Placed(NamedTuple):
@@ -41,15 +37,15 @@ class Placed(NamedTuple):
     table: Any
     arena: Any
     bias: Any
+    size: int
     window: int
     layers: int
-    size: int
 
 
 def place(machine: Machine, store: Store) -> Placed:
     """Copy a store to a machine."""
     table, arena = machine.array(store.table, "unsigned long long"), machine.array(store.arena, "unsigned char")
-    return Placed(table, arena, machine.array(store.bias, "int"), store.window, store.layers, store.size)
+    return Placed(table, arena, machine.array(store.bias, "int"), store.size, store.window, store.layers)
 
 
 _PLACED: "WeakKeyDictionary[Store, dict[int, Placed]]" = WeakKeyDictionary()
@@ -74,21 +70,55 @@ def run(
     a context that was not, 1 if its sums might not fit, 2 if it has a token that the store does not have.
     1 ≤ k ≤ min(256, V).
     """
-    contexts = first.shape[0]
-    threads = min(1024, max(64, store.size // 1024 * 32))  # a lane owns 32 to 64 scores
+    contexts, threads = first.shape[0], _threads(store)
     lists = threads // 32 * k * 8
-    tile = min(store.size, (machine.most_shared - STATIC - lists) // 4)
-    tiles = -(-store.size // tile)
-    if tiles > MOST_TILES:
-        raise ValueError(f"A store on a GPU has at most {MOST_TILES * tile:,} tokens, got {store.size:,}.")
+    tile, tiles = _tiles(machine, store, lists)
     best = machine.empty((contexts, tiles, k), "long long")
     refused = machine.empty((contexts,), "int")
-    kernel = RECALL["unsigned short" if store.size <= NARROW else "unsigned"]
+    kernel = RECALL[_named(store)]
     machine.launch(
-        kernel, (contexts, tiles), (threads,), text, first, last, store.window, store.layers,
-        weights, store.table, store.arena, store.bias, store.size, tile, k, best, refused,
+        kernel, (contexts, tiles), (threads,), text, first, last, weights, *store, tile, k, best, refused,
         shared=lists + tile * 4,
     )  # fmt: skip
     tokens, scores = machine.empty((contexts, k), "int"), machine.empty((contexts, k), "int")
     machine.launch(FINISH, (contexts,), (32,), best, tiles, k, tokens, scores, shared=k * 8)
     return tokens, scores, refused
+
+
+def judge(
+    machine: Machine, store: Placed, text: Any, first: Any, last: Any, wanted: Any, weights: Any
+) -> tuple[Any, Any]:
+    """The log-likelihood of a token after each context, float64 (n,), and why a context was refused, as in `run`.
+
+    `wanted` int32 (n,) are the tokens; of one that the store does not have it is zero.
+    """
+    contexts, threads = first.shape[0], _threads(store)
+    tile, tiles = _tiles(machine, store, 0)
+    highest, total = machine.empty((contexts, tiles), "int"), machine.empty((contexts, tiles), "float")
+    found, refused = machine.empty((contexts,), "int"), machine.empty((contexts,), "int")
+    machine.launch(
+        SOFTMAX[_named(store)], (contexts, tiles), (threads,), text, first, last, wanted, weights, *store, tile,
+        highest, total, found, refused, shared=tile * 4,
+    )  # fmt: skip
+    likelihood = machine.empty((contexts,), "double")
+    grid = (-(-contexts // 256),)
+    machine.launch(SETTLE, grid, (256,), highest, total, found, wanted, store.size, contexts, tiles, likelihood)
+    return likelihood, refused
+
+
+def _named(store: Placed) -> str:
+    return NAMED[store.size > NARROW]
+
+
+def _threads(store: Placed) -> int:
+    """Such that a thread has 32 to 64 of the scores, up to those of a full block."""
+    return min(1024, max(64, store.size // 1024 * 32))
+
+
+def _tiles(machine: Machine, store: Placed, taken: int) -> tuple[int, int]:
+    """How many scores a block holds beside `taken` bytes, and how many such blocks a context has."""
+    tile = min(store.size, (machine.most_shared - STATIC - taken) // 4)
+    tiles = -(-store.size // tile)
+    if tiles > MOST_TILES:
+        raise ValueError(f"A store on a GPU has at most {MOST_TILES * tile:,} tokens, got {store.size:,}.")
+    return tile, tiles

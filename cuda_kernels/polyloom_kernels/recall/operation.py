@@ -52,6 +52,11 @@ class Touched(NamedTuple):
     tokens: Integers
     sums: NDArray[np.int32]
 
+    @property
+    def places(self) -> Integers:
+        """The place of each, counted from zero."""
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+
 
 def fixed(layer_weights: ArrayLike) -> Integers:
     """Layer weights in Q16, int64 (layers,), from floats; ValueError if one is not finite or not within ±32,768."""
@@ -71,7 +76,7 @@ def recall(
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}.")
-    k, recent, given = min(k, store.size), context[-store.window :], _given(store, layer_weights)
+    k, recent, given = min(k, store.size), context[-store.window :], checked_weights(store, layer_weights)
     if on_gpu(backend):
         return Recalled(*(each[0] for each in _on_gpu(store, recent[None], k, given)))
     compiled = COMPILED.chosen(backend)
@@ -79,7 +84,7 @@ def recall(
         return _referred(store, recent, given, k)
     if k > FEW:
         return _sorted(store, touched(store, context, len(context), len(context) + 1, given, backend), k)
-    _check_tokens(store, recent)
+    checked_tokens(store, recent)
     room = _ROOM.enough(store)
     length = len(recent)
     room.context[:length] = recent
@@ -88,7 +93,7 @@ def recall(
         room.context, length, store.window, room.take(given), store.table, store.targets, store.weights, store.bias,
         store.by_bias, *room.rows, room.total, room.touched, np.empty(k, np.int64), *found,
     )  # fmt: skip
-    return found if used >= 0 else _refuse()
+    return found if used >= 0 else refuse()
 
 
 def recall_many(
@@ -103,7 +108,7 @@ def recall_many(
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}.")
     if on_gpu(backend):
-        return _on_gpu(store, contexts[:, -store.window :], min(k, store.size), _given(store, layer_weights))
+        return _on_gpu(store, contexts[:, -store.window :], min(k, store.size), checked_weights(store, layer_weights))
     shape = len(contexts), min(k, store.size)
     found = Recalled(np.empty(shape, np.int64), np.empty(shape, np.int32))
 
@@ -131,10 +136,10 @@ def touched(
         raise ValueError("The sums of whole texts have no CUDA kernel; take backend='cpu'.")
     if not 0 <= first <= last <= len(text) + 1:
         raise ValueError(f"Expected places from 0 to {len(text) + 1} of a text, got {first} … {last}.")
-    given = _given(store, layer_weights)
+    given = checked_weights(store, layer_weights)
     begin = max(0, first - store.window)
     seen = np.array(text[begin : max(begin, last - 1)], np.int64)
-    _check_tokens(store, seen)
+    checked_tokens(store, seen)
     compiled = COMPILED.chosen(backend)
     if compiled is None:
         return _touched(store, seen, first - begin, last - begin, given)
@@ -145,7 +150,7 @@ def touched(
         seen, first - begin, last - begin, store.window, room.take(given), store.table, store.targets, store.weights,
         *room.rows, room.total, *found,
     )  # fmt: skip
-    return Touched(found.starts, found.tokens[:used], found.sums[:used]) if used >= 0 else _refuse()
+    return Touched(found.starts, found.tokens[:used], found.sums[:used]) if used >= 0 else refuse()
 
 
 class _Room(threading.local):
@@ -179,7 +184,8 @@ class _Room(threading.local):
 _ROOM = _Room()
 
 
-def _given(store: Store, layer_weights: Integers | None) -> Integers:
+def checked_weights(store: Store, layer_weights: Integers | None) -> Integers:
+    """The weights, or ones; ValueError if there is not one for each layer."""
     if layer_weights is None:
         return store.ones
     if layer_weights.dtype != np.int64 or layer_weights.shape != (store.layers,):
@@ -189,7 +195,8 @@ def _given(store: Store, layer_weights: Integers | None) -> Integers:
     return layer_weights
 
 
-def _check_tokens(store: Store, tokens: NDArray[Any]) -> None:
+def checked_tokens(store: Store, tokens: NDArray[Any]) -> None:
+    """Raise ValueError for a token that the store does not have."""
     if tokens.size and not (tokens.min() >= 0 and tokens.max() < store.size):
         raise ValueError(f"Tokens must be from 0 to {store.size - 1}, got {tokens.min()} … {tokens.max()}.")
 
@@ -197,29 +204,29 @@ def _check_tokens(store: Store, tokens: NDArray[Any]) -> None:
 def _on_gpu(store: Store, contexts: Integers, k: int, given: Integers) -> Recalled:
     if k > cuda.MOST_BEST:
         raise ValueError(f"On a GPU k may be at most {cuda.MOST_BEST}, got {k}.")
-    _check_tokens(store, contexts)
+    checked_tokens(store, contexts)
     machine, ends = Device(), np.arange(len(contexts) + 1) * contexts.shape[1]
     first, last = (machine.array(side, "long long") for side in (ends[:-1], ends[1:]))
     text = machine.array(contexts.reshape(-1).astype(np.int32), "int")
     weights = machine.array(given, "long long")
     ours = cuda.run(machine, cuda.placed(machine, store), text, first, last, weights, k)
     tokens, scores, refused = (machine.numpy(each) for each in ours)
-    return _refuse() if refused.any() else Recalled(tokens.astype(np.int64), scores)
+    return refuse() if refused.any() else Recalled(tokens.astype(np.int64), scores)
 
 
 def _referred(store: Store, recent: Integers, given: Integers, k: int) -> Recalled:
-    _check_tokens(store, recent)
+    checked_tokens(store, recent)
     try:
         return Recalled(*reference.recall(store, recent, given, k))
     except OverflowError:
-        return _refuse()
+        return refuse()
 
 
 def _touched(store: Store, seen: Integers, first: int, last: int, given: Integers) -> Touched:
     try:
         found = [reference.sums(store, seen[:place], given) for place in range(first, last)]
     except OverflowError:
-        return _refuse()
+        return refuse()
     starts = np.concatenate([[0], np.cumsum([len(tokens) for tokens, _ in found], dtype=np.int64)])
     empty = np.empty(0, np.int64)
     tokens, sums = (np.concatenate([empty, *(row[part] for row in found)]) for part in (0, 1))
@@ -233,7 +240,8 @@ def _sorted(store: Store, found: Touched, k: int) -> Recalled:
     return Recalled(order, dense[order])
 
 
-def _refuse() -> Any:
+def refuse() -> Any:
+    """Raise ValueError for sums that might not fit."""
     raise ValueError(
         f"The sums might leave ±{LIMIT // UNIT:,} nats, where they no longer fit. Lower the layer weights."
     )

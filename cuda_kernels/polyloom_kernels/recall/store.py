@@ -72,6 +72,11 @@ class Store:
         return order
 
     @cached_property
+    def mass(self) -> float:
+        """Σ exp bias: one, but for the rounding of the biases."""
+        return float(np.exp(self.bias / UNIT).sum())
+
+    @cached_property
     def ones(self) -> Integers:
         """Every layer at a weight of one."""
         return np.full(self.layers, UNIT, np.int64)

@@ -1,5 +1,6 @@
 """`recall` and `touched`: the reference is what a dictionary adds up, compiled code is the reference bit for bit."""
 
+import math
 import shutil
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,20 @@ from hypothesis import strategies as st
 
 import polyloom_kernels.recall as face
 from polyloom_kernels._device import usable
-from polyloom_kernels.recall import LONGEST, UNIT, Store, fixed, operation, pack, recall, recall_many, stack, touched
+from polyloom_kernels.recall import (
+    LONGEST,
+    UNIT,
+    Store,
+    fixed,
+    likelihood,
+    log_likelihood,
+    operation,
+    pack,
+    recall,
+    recall_many,
+    stack,
+    touched,
+)
 from polyloom_kernels.shim import Shim
 
 Row = dict[int, float]
@@ -289,8 +303,9 @@ def test_what_a_gpu_is_asked_is_what_the_definition_answers(monkeypatch: pytest.
     """The shim in the place of a GPU: everything but the launch is the same."""
     if shutil.which("g++") is None:
         pytest.skip("g++, which compiles for the shim, is not installed")
-    monkeypatch.setattr(operation, "on_gpu", lambda backend: backend == "cuda")
-    monkeypatch.setattr(operation, "Device", Shim)
+    for module in (operation, likelihood):
+        monkeypatch.setattr(module, "on_gpu", lambda backend: backend == "cuda")
+        monkeypatch.setattr(module, "Device", Shim)
     monkeypatch.setattr(Shim, "index", 0, raising=False)
     rng = np.random.default_rng(3)
     rows = {(token, distance): {int(rng.integers(50)): 1.0 + token} for token in range(50) for distance in (1, 2, 3)}
@@ -301,6 +316,9 @@ def test_what_a_gpu_is_asked_is_what_the_definition_answers(monkeypatch: pytest.
         np.testing.assert_array_equal(ours.scores, theirs.scores)
         assert (ours.tokens.dtype, ours.scores.dtype) == (np.int64, np.int32)
     assert recall(store, contexts[0], 3, backend="cuda").tokens.tolist() == theirs.tokens[0, :3].tolist()
+    for first, last in ((0, None), (4, 9), (2, 2)):
+        ours, theirs = (log_likelihood(store, contexts.reshape(-1), first, last, backend=b) for b in ("cuda", "cpu"))
+        np.testing.assert_allclose(ours, theirs, atol=2e-6)
     with pytest.raises(ValueError, match="k may be at most 256, got 300"):
         recall_many(store_of({}, [-1.0] * 400, 1), contexts[:1] * 0, 300, backend="cuda")
     heavy = store_of({(0, d): {0: 126.0} for d in range(1, 5)}, [-1.0], 4)
@@ -308,3 +326,43 @@ def test_what_a_gpu_is_asked_is_what_the_definition_answers(monkeypatch: pytest.
         recall(heavy, np.zeros(4, np.int64), 1, fixed([33]), backend="cuda")
     with pytest.raises(ValueError, match="from 0 to 49"):
         recall(store, np.array([50]), 3, backend="cuda")
+
+
+@settings(max_examples=60)
+@given(question=questions(), data=st.data())
+def test_the_likelihood_is_that_of_the_softmax(question: tuple[Store, Any, Any, int], data: st.DataObject) -> None:
+    store, text, weights, _ = question
+    first = data.draw(st.integers(0, len(text)))
+    last = data.draw(st.one_of(st.none(), st.integers(first, len(text))))
+    expected: list[float] = []
+    for at in range(first, len(text) if last is None else last):
+        sums = added(store, text[:at].tolist(), weights.tolist())
+        logits = [(int(store.bias[token]) + sums.get(token, 0)) / UNIT for token in range(store.size)]
+        top = max(logits)
+        expected.append(logits[text[at]] - top - math.log(sum(math.exp(logit - top) for logit in logits)))
+    for backend in ("reference", "cpu"):
+        found = log_likelihood(store, text, first, last, weights, backend=backend)
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_likelihoods_that_cannot_be_asked_are_refused(backend: Any) -> None:
+    store = store_of({(0, d): {0: 126.0} for d in range(1, 5)}, [-1.0, -1.0], 4)
+    for places in ((-1, 0), (1, 0), (0, 6)):
+        with pytest.raises(ValueError, match="places from 0 to 5 of a text"):
+            log_likelihood(store, np.zeros(5, np.int64), *places, backend=backend)
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        log_likelihood(store, np.array([0, 2]), backend=backend)
+    with pytest.raises(ValueError, match="Lower the layer weights"):
+        log_likelihood(store, np.zeros(5, np.int64), layer_weights=fixed([33]), backend=backend)
+    with pytest.raises(ValueError, match="Expected 1 layer weights"):
+        log_likelihood(store, np.zeros(5, np.int64), layer_weights=fixed([1, 1]), backend=backend)
+
+
+def test_the_likelihood_of_a_long_text_is_found_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_of({(token, 1): {(token + 1) % 5: 2.0} for token in range(5)}, [-1.6] * 5, 1)
+    text = np.random.default_rng(0).integers(0, 5, 30)
+    whole = log_likelihood(store, text, 3, backend="cpu")
+    monkeypatch.setattr(likelihood, "BLOCK", 7)
+    np.testing.assert_array_equal(log_likelihood(store, text, 3, backend="cpu"), whole)

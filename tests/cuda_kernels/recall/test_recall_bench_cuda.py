@@ -13,7 +13,7 @@ from polyloom_kernels.shim import Shim
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="g++, which compiles for the shim, is not installed")
-def test_its_row_has_a_figure_a_peer_and_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_rows_have_a_figure_a_peer_and_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"TOKENS": 3_000, "VOCABULARY": 300}.items():
         monkeypatch.setattr(bench, name, value)
     monkeypatch.setattr(bench_cuda, "CONTEXTS", 20)
@@ -27,8 +27,11 @@ def test_its_row_has_a_figure_a_peer_and_a_limit(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(bench_cuda, "seconds", second)
     machine: Any = Shim()
-    (row,) = (Row(**row) for row in bench_cuda.rows(machine, Ceilings(copy=1e12, launch=1e-6)))
+    row, judged = (Row(**row) for row in bench_cuda.rows(machine, Ceilings(copy=1e12, launch=1e-6)))
     assert (row.value, row.peer_value, row.bar) == (20 / 1e6, 2 / 1e6, "value >= 10")
+    assert (judged.value, judged.limit) == (row.value, row.limit)
+    assert "top 10" in row.name
+    assert "likelihood" in judged.name
     least, most = 32 * 4 * 8, 32 * 4 * (8 + 64 * 4)  # an entry for each row, and up to four lines
     assert 1e6 / most < (row.limit or 0) < 1e6 / least
 
