@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyloom_kernels import _device, _nvrtc
-from polyloom_kernels._launch import BF16, HEADER, KINDS, Array, Kernel, check, count, number, three
+from polyloom_kernels._launch import BF16, HEADER, KINDS, Array, Kernel, check, count, narrowing, number, three
 from polyloom_kernels.jit import Backend
 
 
@@ -75,7 +75,7 @@ class Device:
 
     def array(self, values: NDArray[Any], kind: str) -> Any:
         """A tensor of these values."""
-        values = np.array(values, order="C")  # torch warns of arrays that are read-only
+        values = narrowing(np.array(values, order="C"), kind)  # a copy: torch warns of arrays that are read-only
         if values.dtype == BF16:
             return self._torch.from_numpy(values.view(np.int16)).view(self._torch.bfloat16).to(self._place)
         return self._torch.from_numpy(values).to(self._kind(kind)).to(self._place)

@@ -154,6 +154,11 @@ class Array(NamedTuple):
     here: bool  # on the machine
 
 
+def narrowing(values: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Floats that become half or bf16 as float32, so that they are rounded the same way on every machine."""
+    return values.astype(np.float32) if kind in ("half", "bf16") and values.dtype == np.float64 else values
+
+
 def three(
     kernel: Kernel, grid: Sequence[int], block: Sequence[int]
 ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from polyloom_kernels._launch import BF16, KINDS, Array, Kernel, check, count, number, three
+from polyloom_kernels._launch import BF16, KINDS, Array, Kernel, check, count, narrowing, number, three
 from polyloom_kernels.shim import build
 
 POISONS = (0xCD, 0x7F, 0xFF)  # by order: about -4e8 as float and int; about 3e38 and 2e9; NaN and -1
@@ -72,7 +72,7 @@ class Shim:
 
     def array(self, values: NDArray[Any], kind: str) -> NDArray[Any]:
         """A copy of the values as this kind; floats become bf16 by rounding to nearest even."""
-        values = np.asarray(values)
+        values = narrowing(np.asarray(values), kind)
         if kind == "bf16" and values.dtype != BF16:
             bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
             nan, rounded = (bits & 0x7FFFFFFF) > 0x7F800000, bits + 0x7FFF + (bits >> 16 & 1)
