@@ -3,10 +3,10 @@
 `polyloom kernels`, the generic tests and the run on a GPU read it.
 """
 
-import shutil
 from importlib import import_module
 
 from polyloom_kernels import _device
+from polyloom_kernels.shim.build import missing
 
 OPERATIONS = {
     "count": ("cpu",),
@@ -14,6 +14,7 @@ OPERATIONS = {
     "experts": ("cpu",),
     "gate": ("cpu",),
     "history": (),
+    "lora": ("cpu", "cuda"),
     "mixture": ("cpu",),
     "quantized": ("cpu", "cuda"),
     "recall": ("cpu", "cuda"),
@@ -24,7 +25,7 @@ OPERATIONS = {
 
 def reasons() -> dict[str, str | None]:
     """Why a back end, or the shim on which CUDA kernels run without a GPU, cannot be used here; None if it can."""
-    return {"cpu": _without_numba(), "cuda": _device.why(), "shim": _without_gxx()}
+    return {"cpu": _without_numba(), "cuda": _device.why(), "shim": missing()}
 
 
 def _without_numba() -> str | None:
@@ -33,7 +34,3 @@ def _without_numba() -> str | None:
     except Exception as error:  # missing, or there with a NumPy that it does not know
         return f"numba cannot be used, and NumPy serves instead ({type(error).__name__}: {error})"
     return None
-
-
-def _without_gxx() -> str | None:
-    return None if shutil.which("g++") else "g++ is not installed"

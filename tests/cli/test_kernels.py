@@ -20,7 +20,7 @@ app.command()(kernels.command)
 def table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "OPERATIONS", {"count": ("cpu",), "recall": ("cpu", "cuda"), "history": ()})
     monkeypatch.setattr(_device, "why", lambda: "torch finds no GPU")
-    monkeypatch.setattr(_table, "_without_gxx", lambda: None)
+    monkeypatch.setattr(_table, "missing", lambda: None)
 
 
 def run(*words: str) -> Result:

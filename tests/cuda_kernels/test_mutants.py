@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,13 +11,14 @@ import pytest
 
 from cuda_kernels.case import WITH_KERNELS, operation
 from cuda_kernels.mutants import combined, listed, mutants, names
+from polyloom_kernels.shim import build
 
 ENOUGH = 0.95
 TESTS = Path(__file__).parents[1]
 
 
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("g++") is None, reason="g++, which compiles for the shim, is not installed")
+@pytest.mark.skipif(build.missing() is not None, reason=str(build.missing()))
 @pytest.mark.parametrize("name", WITH_KERNELS)
 def test_faults_are_noticed(name: str, record_property: Callable[[str, object], None]) -> None:
     kernels = operation(name)

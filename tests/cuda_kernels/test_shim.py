@@ -1,7 +1,6 @@
 """Every kernel on the processor, against its reference: all cases, several orders of threads, and with sanitizers."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +8,9 @@ from pathlib import Path
 import pytest
 
 from cuda_kernels.case import ORDERS, WITH_KERNELS, Operation, operation
-from polyloom_kernels.shim import Shim
-from polyloom_kernels.shim.build import entries
+from polyloom_kernels.shim import Shim, build
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("g++") is None, reason="g++, which compiles for the shim, is not installed"
-)
+pytestmark = pytest.mark.skipif(build.missing() is not None, reason=str(build.missing()))
 
 
 @pytest.fixture(params=WITH_KERNELS)
@@ -30,7 +26,7 @@ def test_every_case_is_the_reference_in_every_order(kernels: Operation) -> None:
 
 def test_every_kernel_of_a_file_is_in_the_tables(kernels: Operation) -> None:
     sources = {kernel.source for kernel in kernels.kernels}
-    written = {name for source in sources for name in entries(source.read_text(encoding="utf-8"))}
+    written = {name for source in sources for name in build.entries(source.read_text(encoding="utf-8"))}
     assert written == {kernel.name for kernel in kernels.kernels} == set(kernels.budget)
 
 

@@ -1,6 +1,5 @@
 """The shim itself: what it runs is right, and what a kernel must not do is told with its place."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,9 @@ import numpy as np
 import pytest
 
 import polyloom_kernels.shim as face
-from polyloom_kernels.shim import Kernel, KernelError, Shim
+from polyloom_kernels.shim import Kernel, KernelError, Shim, build
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("g++") is None, reason="g++, which compiles for the shim, is not installed"
-)
+pytestmark = pytest.mark.skipif(build.missing() is not None, reason=str(build.missing()))
 
 Write = Callable[..., Kernel]
 

@@ -9,6 +9,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from functools import cache
@@ -24,12 +25,11 @@ SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-
 Macros = tuple[tuple[str, str], ...]
 
 
-def compiler() -> str:
-    """The path of g++.  Raises RuntimeError if it is not installed."""
-    found = shutil.which("g++")
-    if found is None:
-        raise RuntimeError("The shim needs g++ 9 or later, which is not installed here.")
-    return found
+def missing() -> str | None:
+    """Why kernels cannot run on the processor here, as the end of a sentence; None if they can."""
+    if sys.platform != "linux":
+        return f"the shim needs Linux, this is {sys.platform}"
+    return None if shutil.which("g++") else "g++, which compiles kernels for the processor, is not installed"
 
 
 def entries(text: str) -> dict[str, list[str]]:
@@ -48,8 +48,11 @@ def _library(text: str, name: str, macros: Macros, flags: tuple[str, ...]) -> ct
     whole = f'#line 1 "{name}"\n{text}\n{_doors(text)}'
     defined = [f"-D{macro}={meaning}" for macro, meaning in macros]
     key = hashlib.sha256("\0".join([whole, *defined, *flags]).encode()).hexdigest()[:24]
+    reason = missing()
+    if reason is not None:
+        raise RuntimeError(f"{name} cannot be compiled: {reason}.")
     built = Path(_folder().name) / f"{key}.so"
-    command = [compiler(), *FLAGS, *flags, *defined, f"-I{HEADER.parent}", "-x", "c++", "-", "-o", str(built)]
+    command = ["g++", *FLAGS, *flags, *defined, f"-I{HEADER.parent}", "-x", "c++", "-", "-o", str(built)]
     done = subprocess.run(command, input=whole, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{name} cannot be compiled for the processor:\n{done.stderr}")

@@ -1,7 +1,6 @@
 """`recall` and `touched`: the reference is what a dictionary adds up, compiled code is the reference bit for bit."""
 
 import math
-import shutil
 from itertools import pairwise
 from typing import Any
 
@@ -26,7 +25,7 @@ from polyloom_kernels.recall import (
     stack,
     touched,
 )
-from polyloom_kernels.shim import Shim
+from polyloom_kernels.shim import Shim, build
 
 Row = dict[int, float]
 WHOLE = 127 / 128  # nats: as the largest weight of a row it makes steps of exactly 1/128, so nothing is rounded
@@ -301,8 +300,8 @@ def test_a_gpu_that_is_not_there_is_no_silent_fall_back(many: bool) -> None:
 
 def test_what_a_gpu_is_asked_is_what_the_definition_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shim in the place of a GPU: everything but the launch is the same."""
-    if shutil.which("g++") is None:
-        pytest.skip("g++, which compiles for the shim, is not installed")
+    if build.missing() is not None:
+        pytest.skip(str(build.missing()))
     for module in (operation, likelihood):
         monkeypatch.setattr(module, "on_gpu", lambda backend: backend == "cuda")
         monkeypatch.setattr(module, "Device", Shim)

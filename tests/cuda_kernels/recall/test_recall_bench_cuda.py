@@ -1,6 +1,5 @@
 """The benchmark of `recall` on a GPU asks what it says; the shim stands in, and nothing is timed."""
 
-import shutil
 from typing import Any
 
 import numpy as np
@@ -9,10 +8,10 @@ import pytest
 from polyloom.cli.rows import Row
 from polyloom_kernels._measure import Ceilings
 from polyloom_kernels.recall import bench, bench_cuda, fixed, recall
-from polyloom_kernels.shim import Shim
+from polyloom_kernels.shim import Shim, build
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="g++, which compiles for the shim, is not installed")
+@pytest.mark.skipif(build.missing() is not None, reason=str(build.missing()))
 def test_its_rows_have_a_figure_a_peer_and_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"TOKENS": 3_000, "VOCABULARY": 300}.items():
         monkeypatch.setattr(bench, name, value)
