@@ -8,7 +8,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Generic, Literal, Self, TypeVar, cast
+from typing import Any, Generic, Literal, Self, TypeVar, cast
 
 from polyloom.buffer import TokenBuffer
 from polyloom.compose.reference import write_references
@@ -152,6 +152,13 @@ def named_members(members: object) -> dict[str, LanguageModel]:
         check_member(f"Member {name!r}", model, base, repr(first))
         found[name] = model
     return found
+
+
+def restored_members(names: Any, members: Sequence[LanguageModel]) -> dict[str, LanguageModel]:
+    """Members that came back from a file under the names it tells; InputError if these are not as many."""
+    if len(set(names)) != len(members):
+        raise InputError(f"The mix names {len(set(names))} members and holds {len(members)}.")
+    return dict(zip(names, members, strict=True))
 
 
 def check_member(what: str, model: object, base: LanguageModel, owner: str) -> None:

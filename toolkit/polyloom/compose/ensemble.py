@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from polyloom.compose import linear
+from polyloom.compose.composite import restored_members
 from polyloom.compose.rowwise import Account, Rowwise, RowwiseContinuation
 from polyloom.compose.votes import vote_of
 from polyloom.documents import Ids
-from polyloom.errors import InputError
 from polyloom.explanation import Explanation
 from polyloom.model import Arrays, Continuation, Floats, LanguageModel, Manifest, Prompt
 
@@ -74,10 +74,7 @@ class Ensemble(Rowwise["EnsembleContinuation"]):
     def from_state(cls, manifest: Manifest, arrays: Arrays, members: Sequence[LanguageModel]) -> "Ensemble":
         """The ensemble that `state` described, of members that were restored already; InputError if it is none."""
         del arrays
-        names: list[str] = manifest["names"]
-        if len(set(names)) != len(members):
-            raise InputError(f"The ensemble names {len(set(names))} members and holds {len(members)}.")
-        return cls(dict(zip(names, members, strict=True)), manifest["vote"])
+        return cls(restored_members(manifest["names"], members), manifest["vote"])
 
     def __repr__(self) -> str:
         return f"<Ensemble {', '.join(self.models)}: {self.vote}>"

@@ -11,22 +11,22 @@ The gate goes by each member's whole distribution; only association models know 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from polyloom.association.gate import ENOUGH, Gate
 from polyloom.buffer import TokenBuffer
-from polyloom.compose import linear
 from polyloom.compose.certificate import GateCertificate
-from polyloom.compose.composite import Composite, CompositeContinuation, named_members
+from polyloom.compose.composite import Composite, named_members, restored_members
 from polyloom.compose.confidence import at_place, of_rows
 from polyloom.compose.gating import even, evidence, features, fitted, numbers
 from polyloom.compose.linear import mixed
+from polyloom.compose.sharing import SharingContinuation
 from polyloom.documents import Documents, Ids, encoded
 from polyloom.errors import InputError
-from polyloom.explanation import Explanation, Term, parts
-from polyloom.model import Arrays, Candidates, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
+from polyloom.explanation import Explanation, Term
+from polyloom.model import Arrays, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
 
 
 class Gated(Composite["GatedContinuation"]):
@@ -97,20 +97,16 @@ class Gated(Composite["GatedContinuation"]):
     @classmethod
     def from_state(cls, manifest: Manifest, arrays: Arrays, members: Sequence[LanguageModel]) -> "Gated":
         """The model that `state` described, of members that were restored already; InputError if it is none."""
-        names: list[Any] = manifest["names"]
-        if len(set(names)) != len(members):
-            raise InputError(f"The mix names {len(set(names))} members and holds {len(members)}.")
+        named = restored_members(manifest["names"], members)
         gate = Gate.stored(arrays, (False, bool(manifest["fitted"])), numbers(len(members)), len(members))
-        return cls(dict(zip(names, members, strict=True)), gate)
+        return cls(named, gate)
 
     def __repr__(self) -> str:
         return f"<Gated {', '.join(self._members)}: {'a gate' if self.gate.fitted else 'fixed shares'}>"
 
 
-class GatedContinuation(CompositeContinuation):
+class GatedContinuation(SharingContinuation[Gated]):
     """One state for each member, all at the same place; what the gate says is kept until the text goes on."""
-
-    model: Gated
 
     def __init__(
         self, model: Gated, tokens: Ids, members: Sequence[Continuation], buffer: TokenBuffer | None = None
@@ -118,26 +114,9 @@ class GatedContinuation(CompositeContinuation):
         super().__init__(model, tokens, members, buffer)
         self._known: tuple[Floats, Floats] | None = None  # φ (1, 1 + 2 K) and shares (K,)
 
-    @property
-    def weights(self) -> dict[str, float]:
-        """The share of each member here; they sum to 1."""
-        return dict(zip(self.model.models, self._gate()[1].tolist(), strict=True))
-
-    def distribution(self) -> Floats:
-        """Log-probabilities of the next token, float64 of shape (V,)."""
-        return linear.distribution(self._voices())
-
-    def top(self, k: int = 10) -> Candidates:
-        """The k likeliest next tokens, fewer if the vocabulary is smaller."""
-        return linear.top(self._voices(), k)
-
-    def shares(self, token: Token, ago: int = 0) -> dict[str, float]:
-        """Who speaks for a token, by member: from what each gives it, without opening their accounts."""
-        if ago:
-            return self.back(ago).shares(token)
-        chosen = self.model.token_id(token)
-        voices = zip(self.weights.items(), self.members, strict=True)
-        return parts({name: share * float(np.exp(m.distribution()[chosen])) for (name, share), m in voices})
+    def loudness(self) -> Floats:
+        """What the gate gives each member here, float64 (K,)."""
+        return self._gate()[1]
 
     def advance(self, token: Token) -> None:
         """Append one token to the text, for every member."""
@@ -152,13 +131,6 @@ class GatedContinuation(CompositeContinuation):
         self._said(ids)
         self._known = None
         return self.model.mixed([member.extend(ids) for member in self.members])
-
-    def summed(self) -> linear.Voices[Continuation]:
-        """The members at their shares."""
-        return linear.opened(self._voices())
-
-    def _voices(self) -> linear.Voices[Continuation]:
-        return list(zip(self._gate()[1].tolist(), self.members, strict=True))
 
     def _gate(self) -> tuple[Floats, Floats]:
         """What the gate goes by here, and the shares that it gives."""

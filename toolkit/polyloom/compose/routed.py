@@ -13,22 +13,22 @@ A `Routed` is a value.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 
 from polyloom.buffer import TokenBuffer
-from polyloom.compose import linear
-from polyloom.compose.composite import Composite, CompositeContinuation, named_members
+from polyloom.compose.composite import Composite, named_members, restored_members
 from polyloom.compose.linear import mixed
 from polyloom.compose.routing.chooser import Chooser, Stand, Where, known
 from polyloom.compose.routing.function import ByFunction, Chosen
 from polyloom.compose.routing.policy import Blend, policy_of
 from polyloom.compose.routing.stored import chooser_of
+from polyloom.compose.sharing import SharingContinuation
 from polyloom.documents import Ids
 from polyloom.errors import InputError
-from polyloom.explanation import Explanation, Term, parts
-from polyloom.model import Arrays, Candidates, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
+from polyloom.explanation import Explanation, Term
+from polyloom.model import Arrays, Continuation, Floats, LanguageModel, Manifest, Prompt, Token
 from polyloom.real import number
 
 KEPT = 64  # places on the way that are remembered; whoever goes back further has the text judged again
@@ -126,12 +126,10 @@ class Routed(Composite["RoutedContinuation"]):
     @classmethod
     def from_state(cls, manifest: Manifest, arrays: Arrays, members: Sequence[LanguageModel]) -> "Routed":
         """The model that `state` described, of members that were restored already; InputError if it is none."""
-        names: list[Any] = manifest["names"]
-        if len(set(names)) != len(members):
-            raise InputError(f"The mix names {len(set(names))} members and holds {len(members)}.")
+        named = restored_members(manifest["names"], members)
         stored = {name.removeprefix(STORED): array for name, array in arrays.items() if name.startswith(STORED)}
         return cls(
-            chooser_of(manifest["router"], stored), dict(zip(names, members, strict=True)),
+            chooser_of(manifest["router"], stored), named,
             policy=Blend(manifest["policy"]), per=manifest["per"],
             hysteresis=manifest["hysteresis"], fallback=manifest["fallback"],
         )  # fmt: skip
@@ -187,10 +185,8 @@ class Routed(Composite["RoutedContinuation"]):
         return [(k, model) for k, model in enumerate(self._members.values()) if spoken[k]]
 
 
-class RoutedContinuation(CompositeContinuation):
+class RoutedContinuation(SharingContinuation[Routed]):
     """One state for each member, all at the same place, and where the router stands."""
-
-    model: Routed
 
     def __init__(
         self, model: Routed, tokens: Ids, members: Sequence[Continuation], buffer: TokenBuffer | None = None
@@ -211,26 +207,9 @@ class RoutedContinuation(CompositeContinuation):
         """The place as the router sees it."""
         return Where(self.model.vocabulary, self.tokens, dict(zip(self.model.models, self.members, strict=True)))
 
-    @property
-    def weights(self) -> dict[str, float]:
-        """The share of each member here; they sum to 1."""
-        return dict(zip(self.model.models, self.way[-1].shares.tolist(), strict=True))
-
-    def distribution(self) -> Floats:
-        """Log-probabilities of the next token, float64 of shape (V,)."""
-        return linear.distribution(self._voices())
-
-    def top(self, k: int = 10) -> Candidates:
-        """The k likeliest next tokens, fewer if the vocabulary is smaller."""
-        return linear.top(self._voices(), k)
-
-    def shares(self, token: Token, ago: int = 0) -> dict[str, float]:
-        """Who speaks for a token, by member: from what each gives it, without opening their accounts."""
-        if ago:
-            return self.back(ago).shares(token)
-        chosen = np.array([[self.model.token_id(token)]])
-        voices = zip(self.weights.items(), self.members, strict=True)
-        return parts({n: w * float(np.exp(m.judge(chosen)[0, 0])) if w else 0.0 for (n, w), m in voices})
+    def loudness(self) -> Floats:
+        """What was made of the router's scores here, float64 (K,)."""
+        return self.way[-1].shares
 
     def advance(self, token: Token) -> None:
         """Append one token to the text, for every member; the router goes along if the way matters to it."""
@@ -259,10 +238,6 @@ class RoutedContinuation(CompositeContinuation):
         self._way = way if self.model.walks or self.model.per == "prompt" else way[-1:]
         return mixed([(shares[:, k], row) for k, row in enumerate(rows)])
 
-    def summed(self) -> linear.Voices[Continuation]:
-        """The members at their shares."""
-        return linear.opened(self._voices())
-
     def prompted(self, origin: int) -> Self:
         """The place itself, in a text whose prompt is the first `origin` tokens: what that decides is decided anew."""
         if origin != self.origin and self.model.per == "prompt":
@@ -281,10 +256,6 @@ class RoutedContinuation(CompositeContinuation):
         if self._asked is None:
             self._asked = self.model.begin(self.tokens[: self.origin])
         return self._asked
-
-    def _voices(self) -> linear.Voices[Continuation]:
-        voices = zip(self.way[-1].shares.tolist(), self.members, strict=True)
-        return [(share, member) for share, member in voices if share]
 
     def _at(self, length: int, members: Sequence[Continuation]) -> Self:
         found, gone = super()._at(length, members), self._length - length
