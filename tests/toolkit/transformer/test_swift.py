@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from polyloom import WordVocabulary
+from polyloom.transformer import cache
 from polyloom.transformer.attention import Itself
 from polyloom.transformer.config import Attention, Experts, FeedForward, Norm, Position, Scaling, TransformerConfig
 from polyloom.transformer.decoder import Decoder
 from polyloom.transformer.model import TransformerModel
 from polyloom.transformer.swift import swift
+from polyloom_kernels.attend import operation as attending
 from polyloom_kernels.decode import operation
 from polyloom_kernels.experts import operation as experts_operation
 
@@ -97,3 +99,23 @@ def test_a_few_tokens_of_a_mixture_take_one_call(dtype: torch.dtype, tokens: int
         one_by_one = layer.mix(x, route.chosen, route.weights)
     tolerance = 1e-4 if dtype == torch.float32 else 0.05 * float(one_by_one.float().abs().max())
     torch.testing.assert_close(at_once.float(), one_by_one.float(), atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", [*KNOWN, "GELU"])
+def test_many_texts_look_back_in_one_call(name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    attending.COMPILED.wait()
+    decoder = decoder_of({**KNOWN, **UNKNOWN}[name]).to(dtype)
+    model, lengths = TransformerModel(decoder, WORDS), (1, 7, 3, 12)
+    found: list[np.ndarray] = []
+    for some in (1 << 60, 0):  # each text for itself, then all together
+        monkeypatch.setattr(cache, "SOME", some)
+        monkeypatch.setattr(cache, "MUCH", 40)
+        texts = [model.begin(np.random.default_rng(n).integers(0, 40, n)) for n in lengths]
+        for text in texts:
+            text.distribution()
+            text.advance(5)
+        together = cache.apart([text._read[2] for text in texts])  # type: ignore[attr-defined,index]
+        assert (together is None) == (some > 0)
+        found.append(model.step(texts))
+    np.testing.assert_allclose(found[1], found[0], atol=2e-5 if dtype == torch.float32 else 0.1)

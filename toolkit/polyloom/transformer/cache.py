@@ -17,8 +17,10 @@ from torch import Tensor
 
 from polyloom.transformer.attention import Memory, looked, visible
 from polyloom.transformer.decoder import Decoder
+from polyloom_kernels.attend import Apart, Pages, ready
 
 LEAST = 64  # tokens of room
+SOME, MUCH = 50_000, 500_000  # keys that are worth a compiled call for all texts, and another thread
 
 
 @final
@@ -81,8 +83,7 @@ class Cached(Memory):
 
     def look(self, layer: int, q: Tensor, k: Tensor, v: Tensor, window: int | None) -> Tensor:
         """What each head brings, (1, H, n, h)."""
-        held, stop = self.cache.store.data[:, layer], self.cache.length
-        held[0, :, stop - self.new : stop], held[1, :, stop - self.new : stop] = k[0], v[0]
+        held, stop = self.written(layer, k[0], v[0]), self.cache.length
         start = 0 if window is None else max(0, stop - window - self.new + 1)
         keys, values = held[:, None, :, start:stop].unbind(0)  # (1, K, S, h)
         near = window is not None and stop - start > window
@@ -90,15 +91,38 @@ class Cached(Memory):
         seen = None if all_seen else visible(self.new, stop - start, window, q.device)
         return looked(q.to(held.dtype), keys, values, seen).to(q.dtype)
 
+    def written(self, layer: int, k: Tensor, v: Tensor) -> Tensor:
+        """Keys and values of a layer, (2, K, capacity, h), after those of the new tokens, (K, n, h), were written."""
+        held, stop = self.cache.store.data[:, layer], self.cache.length
+        held[0, :, stop - self.new : stop], held[1, :, stop - self.new : stop] = k, v
+        return held
+
 
 @final
 class Many(Memory):
-    """One new token of each of B texts, each looking into its own cache."""
+    """One new token of each of B texts, each looking into its own cache: on a CPU all of them in one compiled call."""
 
     def __init__(self, caches: Sequence[Cache]) -> None:
         self.texts = [Cached(cache, 1) for cache in caches]
+        self.apart = apart(caches)
 
     def look(self, layer: int, q: Tensor, k: Tensor, v: Tensor, window: int | None) -> Tensor:
         """What each head brings, (B, H, 1, h)."""
-        found = [text.look(layer, q[n, None], k[n, None], v[n, None], window) for n, text in enumerate(self.texts)]
-        return torch.cat(found)
+        if self.apart is None:
+            found = [text.look(layer, q[n, None], k[n, None], v[n, None], window) for n, text in enumerate(self.texts)]
+            return torch.cat(found)
+        for n, text in enumerate(self.texts):
+            text.written(layer, k[n], v[n])
+        brought = self.apart.attend(q[:, :, 0].to(torch.float32).numpy(), layer, window=window or 0)
+        return torch.as_tensor(brought)[:, :, None].to(q.dtype)
+
+
+def apart(caches: Sequence[Cache]) -> Apart | None:
+    """Caches as compiled code looks into them, a page a layer; None where it cannot, or is not faster."""
+    stores = [cache.store.data for cache in caches]
+    keys = sum(cache.length * cache.store.data[0, 0, :, 0].numel() for cache in caches)
+    known = all(data.device.type == "cpu" and data.dtype == torch.float32 for data in stores)
+    if not known or keys < SOME or not ready():
+        return None
+    pages = [Pages(*data.numpy()) for data in stores]
+    return Apart(pages, [cache.length for cache in caches], threads=torch.get_num_threads() if keys > MUCH else 1)
