@@ -52,20 +52,6 @@ __device__ inline int choose(const float* chance, const float* bias, int experts
   return mine;
 }
 
-// The sum of what the threads before this one have.  `sums` are 32 ints of shared memory that nobody else uses.
-__device__ inline int before(int mine, int* sums) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  int sum = mine;  // of this warp, up to this lane
-  for (int step = 1; step < 32; step *= 2) {
-    const int lower = __shfl_up_sync(EVERY_LANE, sum, step);
-    if (lane >= step) sum += lower;
-  }
-  if (lane == 31) sums[warp] = sum;
-  __syncthreads();
-  for (int other = 0; other < warp; other++) sum += sums[other];
-  return sum - mine;
-}
-
 extern "C" __global__ void __launch_bounds__(1024)
     route(const float* scores, const float* bias, int tokens, int each, int experts, int active, int sigmoid,
           int normalise, long long* chosen, float* weights, long long* order, long long* inverse, long long* offsets,
@@ -109,7 +95,7 @@ extern "C" __global__ void __launch_bounds__(1024)
   int count = 0;
   if (threadIdx.x < experts)
     for (int word = 0; word < WORDS; word++) count += __popc(takers[threadIdx.x][word]);
-  const int start = before(count, sums);
+  const int start = sum_before(count, sums);
   if (threadIdx.x < experts) {
     starts[threadIdx.x] = start;
     if (gridDim.x > 1) counts[(long long)threadIdx.x * gridDim.x + blockIdx.x] = count;
@@ -140,7 +126,7 @@ extern "C" __global__ void __launch_bounds__(1024)
   const int size = experts * blocks;
   for (int tile = 0; tile < size; tile += blockDim.x) {
     const int i = tile + threadIdx.x, count = i < size ? counts[i] : 0;
-    const int start = carry + before(count, sums);
+    const int start = carry + sum_before(count, sums);
     if (i < size) {
       counts[i] = start;
       if (i % blocks == 0) offsets[i / blocks] = start;
