@@ -9,7 +9,7 @@ from polyloom_kernels import _device
 from polyloom_kernels.shim.build import missing
 
 OPERATIONS = {
-    "count": ("cpu",),
+    "count": ("cpu", "cuda"),
     "decode": ("cpu",),
     "experts": ("cpu",),
     "gate": ("cpu",),
