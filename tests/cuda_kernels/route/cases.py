@@ -15,7 +15,6 @@ BUDGET = {
 EQUIVALENT = {
     "route.cu: start int mine = 0": "of lanes beyond the choices, which write nothing",
     "route.cu: bound place < active": "one choice more than anybody asks for",
-    "route.cu: bound step < 32": "no lane has another 32 before it",
     "route.cu: bound i < experts * WORDS": "the word behind is written before it is read",
     "route.cu: bound tile < size": "once more without any counts",
 }
