@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -25,7 +25,7 @@ class Helpers:
         self._present, self._process = 0, os.getpid()
 
     @contextmanager
-    def gang(self, compiled: ModuleType) -> Iterator[Gang]:
+    def gang(self, compiled: ModuleType) -> Generator[Gang]:
         """The words by which the caller is helped."""
         if self.threads == 1 or os.getpid() != self._process or not self._busy.acquire(blocking=False):
             yield compiled.gang(1)

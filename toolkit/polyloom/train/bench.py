@@ -1,4 +1,4 @@
-"""The rows of `polyloom bench transformer`: about running (see `transformer.bench`), and a whole step of training.
+"""The rows of `polyloom bench transformer`: about running (see `transformer.bench` and `bench_int8`), and of training.
 
 The peer of a step is the same model in plain torch, as people write it who write one model and no toolkit (nanoGPT is
 the pattern): linear layers, rotary halves, `scaled_dot_product_attention`, `cross_entropy`, a fused AdamW.  Both have
@@ -20,7 +20,7 @@ from polyloom.train.optimisers import BETAS, STILL, Optimiser
 from polyloom.train.packing import Block
 from polyloom.train.settings import Training
 from polyloom.train.step import learn
-from polyloom.transformer import bench
+from polyloom.transformer import bench, bench_int8
 from polyloom.transformer.build import build
 from polyloom.transformer.config import Attention, TransformerConfig
 from polyloom.transformer.decoder import Decoder
@@ -31,8 +31,9 @@ RATE, DECAY = 1e-3, 0.1
 
 
 def rows(shared: Path | None) -> Iterator[Row]:
-    """The group's rows, in about two minutes; no data are needed."""
+    """The group's rows, in about five minutes; no data are needed."""
     yield from bench.rows(shared)
+    yield from bench_int8.rows()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

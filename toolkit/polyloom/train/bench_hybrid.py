@@ -1,5 +1,7 @@
 """The rows of `polyloom bench hybrid`: a small transformer and an association model, and both together.
 
+The transformer is also judged in whole numbers of 8 and of 4 bits.
+
 War and Peace and tiny Shakespeare, cut into documents of a few thousand pieces; of twenty, one is held out for the gate
 and one to judge by.  Both models learn from the others; the gate between them, and the best fixed weights, are fitted
 to what was held out; all are judged once.  The transformer is trained on one thread for as many steps as take less than
@@ -24,6 +26,7 @@ from polyloom.train.history import History
 from polyloom.train.loop import train
 from polyloom.train.settings import Training
 from polyloom.transformer.config import Attention, TransformerConfig
+from polyloom.transformer.int8 import int4, int8
 from polyloom.transformer.model import TransformerModel
 
 BOOKS = ("data/text/warandpeace/warandpeace.txt", "data/text/tinyshakespeare/input.txt")
@@ -46,7 +49,7 @@ class Text:
 
 
 def rows(shared: Path | None) -> Iterator[Row]:
-    """Five rows, in about a quarter of an hour."""
+    """Seven rows, in about a quarter of an hour."""
     missing = [name for name in BOOKS if shared is None or not (shared / name).is_file()]
     if shared is None or missing:
         yield _row("hybrid, learned gate, held-out loss", None, reason=NO_SHARED.format(" and ".join(BOOKS)))
@@ -62,6 +65,7 @@ def rows(shared: Path | None) -> Iterator[Row]:
     alone = {"transformer": _loss(transformer, text), "association": _loss(counts, text)}
     yield _row("transformer alone, held-out loss", alone["transformer"])
     yield _row("association alone, held-out loss", alone["association"], reason=f"after tokens: {_curve(*curve)}")
+    yield from rounded(transformer, text)
     fixed = Layered(counts, {"transformer": Layer(transformer)}, name="association").fit_weights(text.held_out)
     gated = Gated({"association": counts, "transformer": transformer}).fit_gate(text.held_out)
     best = min(alone.values())
@@ -70,6 +74,17 @@ def rows(shared: Path | None) -> Iterator[Row]:
         yield _row(
             f"hybrid, {name}, held-out loss", loss, peer="the better of the two alone", peer_value=best,
             bar="ratio >= 1.0", reason=f"perplexity of a piece {np.exp(loss):.1f} against {np.exp(best):.1f}",
+        )  # fmt: skip
+
+
+def rounded(model: TransformerModel, text: Text) -> Iterator[Row]:
+    """What whole numbers cost: how much more perplexity a model has in 8 and in 4 bits."""
+    before = _loss(model, text)
+    for name, of, most in (("int8", int8, 0.5), ("int4", int4, 3.0)):
+        change = _loss(of(model), text) - before
+        yield Row(
+            group="hybrid", name=f"{name}, change of the transformer's perplexity", value=100 * float(np.expm1(change)),
+            unit="%", bar=f"value <= {most}", reason=f"{np.exp(before):.2f} becomes {np.exp(before + change):.2f}",
         )  # fmt: skip
 
 
