@@ -23,9 +23,11 @@ To add an operation `name`:
 1. `polyloom_kernels/name/name.cu`: includes "device.cuh", which says what a kernel may use.
 2. `polyloom_kernels/name/cuda.py`: `KERNELS`, a tuple of every `Kernel` with every combination of macros that is
    used, and a function `run(machine, ...)` that checks nothing, allocates through the machine, and launches.
-3. `operation.py` calls `run(Device.of(tensor), ...)` for `backend="cuda"`.
-4. A line in `_table.py`.
-5. `tests/cuda_kernels/name/cases.py`: `CASES`, `BUDGET` and `EQUIVALENT`; see `tests/cuda_kernels/case.py`.
+3. `operation.py` asks `on_gpu(backend, tensor)` (`_cuda.py`) before anything else and calls `run(Device.of(tensor), …)`.
+   Its docstring says what bounds the kernel: bytes and operations.
+4. `polyloom_kernels/name/bench_cuda.py`: `rows(machine, ceilings)`, timed by `seconds` of `_measure.py`.
+5. A line in `_table.py`.
+6. `tests/cuda_kernels/name/cases.py`: `CASES`, `BUDGET` and `EQUIVALENT`; see `tests/cuda_kernels/case.py`.
 Then the generic tests compile it, hold it to its budget, run it on the shim, mutate it, and run it on a GPU.
 """
 

@@ -57,6 +57,13 @@ def test_a_reduction_is_right_in_every_order(write: Write, order: int) -> None:
     assert run(write(SUM), values, blocks=3, order=order)[:3].sum() == values.sum()
 
 
+def test_fibers_also_change_without_assembly(write: Write) -> None:
+    kernel = write(SUM, POLYLOOM_PORTABLE="1")
+    assert run(kernel, np.arange(1000), blocks=2, order=3)[:2].sum() == 499_500
+    with pytest.raises(KernelError, match="outside of every array"):
+        run(write("out[1 << 14] = 1;", POLYLOOM_PORTABLE="1"), range(10))
+
+
 def test_without_a_barrier_it_is_wrong_in_some_order(write: Write) -> None:
     kernel = write(SUM.replace("__syncthreads();", "", 1))
     assert any(run(kernel, np.arange(64), order=order)[0] != 2016 for order in range(3))

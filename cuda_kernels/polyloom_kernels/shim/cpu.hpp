@@ -33,7 +33,9 @@
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if !defined(__x86_64__)
+#if defined(__x86_64__) && !defined(POLYLOOM_PORTABLE)
+#define POLYLOOM_X86  // elsewhere fibers change by `swapcontext`, which takes ten times as long
+#else
 #include <ucontext.h>
 #endif
 
@@ -84,7 +86,7 @@ struct alignas(16) double2 {
   double x, y;
 };
 
-#if defined(__x86_64__)
+#if defined(POLYLOOM_X86)
 // Keep the registers that a call must keep and the stack of one fiber, take up another's.
 asm(R"(.text
 .type polyloom_switch,@function
@@ -134,7 +136,7 @@ struct Fiber {
   unsigned long long mine, seen[32];  // what it brought to the operation, what the lanes of the mask brought
   int vote;                // what it brought to a barrier that counts
   char* stack;
-#if defined(__x86_64__)
+#if defined(POLYLOOM_X86)
   void* place;
 #else
   ucontext_t place;
@@ -166,7 +168,7 @@ struct Now {  // one launch at a time: whoever calls holds a lock
   pthread_t owner;
   const void* bottom;  // of the scheduler's stack, and its size: for the address sanitizer
   std::size_t room;
-#if defined(__x86_64__)
+#if defined(POLYLOOM_X86)
   void* scheduler;
 #else
   ucontext_t scheduler;
@@ -180,7 +182,7 @@ inline void change([[maybe_unused]] bool to_fiber, [[maybe_unused]] bool last = 
   void* fake = nullptr;
   __sanitizer_start_switch_fiber(last ? nullptr : &fake, to_fiber ? fiber.stack : now.bottom, to_fiber ? STACK : now.room);
 #endif
-#if defined(__x86_64__)
+#if defined(POLYLOOM_X86)
   if (to_fiber) polyloom_switch(&now.scheduler, fiber.place);
   else polyloom_switch(&fiber.place, now.scheduler);
 #else
@@ -217,7 +219,7 @@ inline void entry() {
 }
 
 inline void prepare(Fiber& fiber) {
-#if defined(__x86_64__)
+#if defined(POLYLOOM_X86)
   void** frame = reinterpret_cast<void**>(fiber.stack + STACK) - 8;
   std::memset(frame, 0, 64);
   frame[6] = reinterpret_cast<void*>(entry);  // where the first switch returns to, with the stack as after a call
