@@ -23,7 +23,7 @@ To add an operation `name`:
 1. `polyloom_kernels/name/name.cu`: includes "device.cuh", which says what a kernel may use.
 2. `polyloom_kernels/name/cuda.py`: `KERNELS`, a tuple of every `Kernel` with every combination of macros that is
    used, and a function `run(machine, ...)` that checks nothing, allocates through the machine, and launches.
-3. `operation.py` asks `on_gpu(backend, tensor)` (`_cuda.py`) before anything else and calls `run(Device.of(tensor), …)`.
+3. `operation.py` asks `on_gpu(backend, tensor)` (`_cuda.py`) first and calls `run(Device.of(tensor), …)`.
    Its docstring says what bounds the kernel: bytes and operations.
 4. `polyloom_kernels/name/bench_cuda.py`: `rows(machine, ceilings)`, timed by `seconds` of `_measure.py`.
 5. A line in `_table.py`.
