@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-NAMES = ("count", "recall", "decode", "experts", "lora", "route", "sample", "attend")
+NAMES = ("count", "recall", "decode", "experts", "lora", "quantized", "route", "sample", "attend")
 MEASURED = tuple(f"polyloom_kernels.{name}.bench" for name in NAMES)
 
 

@@ -2,9 +2,9 @@
 # numba compiles these functions; its decorators have no types, and an intrinsic is called without its typing context.
 """`quantized` compiled for the processor: each weight comes from memory once, and is widened in the registers.
 
-Rows are taken in pairs and meet up to four inputs at a time; they stay in the cache for those that are left.  A row's
-sum is made in the same order whoever else is there, so its result is the same to the last bit for any number of inputs
-and threads.
+Rows of int8 are taken one by one, rows of int4, for which arithmetic decides, in pairs; they meet up to four inputs at
+a time and stay in the cache for those that are left.  A row's sum is made in the same order whoever else is there, so
+its result is the same to the last bit for any number of inputs and threads.
 """
 
 from numba import njit, types  # pyright: ignore[reportPrivateImportUsage]
@@ -12,9 +12,9 @@ from numba import njit, types  # pyright: ignore[reportPrivateImportUsage]
 from polyloom_kernels.dots import INT8, tile
 from polyloom_kernels.quantized.groups import grouped
 
-LANES, SUMS = 16, 2
-AHEAD = 8192  # bytes of each row: the fastest of 640 to 16,384 where memory decides, twice as fast as 1,280
-ONE, TWO, FOUR = (tile(INT8, 2, inputs, SUMS, AHEAD, LANES) for inputs in (1, 2, 4))
+LANES, SUMS = 16, 4
+AHEAD = 10_240  # bytes: of 3,072 to 20,480 the fastest where memory decides, by a tenth over the least
+ONE, TWO, FOUR = (tile(INT8, 1, inputs, SUMS, AHEAD, LANES) for inputs in (1, 2, 4))
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -22,25 +22,21 @@ def int8(weight, scales, x, out, first, last):
     """Columns `first` … `last` − 1 of out (m, n), of x (m, k)."""
     count, columns, stride = len(x), x.shape[1], 4 * x.shape[1]
     base, source = weight.ctypes.data, x.ctypes.data
-    for row in range(first, last, 2):
-        other, at = min(row + 1, last - 1), 0  # of an odd number of rows, the last is its own pair
-        pair = (base + row * columns, base + other * columns)
-        left, right = scales[row], scales[other]
+    for row in range(first, last):
+        numbers, step, at = (base + row * columns,), scales[row], 0
         while at < count:
             given = source + at * stride
             if at + 4 <= count:
-                fours = FOUR(pair, columns, given, stride)
+                fours = FOUR(numbers, columns, given, stride)
                 for n in range(4):
-                    out[at + n, row], out[at + n, other] = left * fours[n], right * fours[4 + n]
+                    out[at + n, row] = step * fours[n]
                 at += 4
             elif at + 2 <= count:
-                twos = TWO(pair, columns, given, stride)
-                for n in range(2):
-                    out[at + n, row], out[at + n, other] = left * twos[n], right * twos[2 + n]
+                twos = TWO(numbers, columns, given, stride)
+                out[at, row], out[at + 1, row] = step * twos[0], step * twos[1]
                 at += 2
             else:
-                ones = ONE(pair, columns, given, stride)
-                out[at, row], out[at, other] = left * ones[0], right * ones[1]
+                out[at, row] = step * ONE(numbers, columns, given, stride)[0]
                 at += 1
 
 
@@ -54,7 +50,7 @@ def by_groups(blocks):
         base, steps = packed.ctypes.data, scales.ctypes.data
         source, beneath = x.ctypes.data, sums.ctypes.data
         for row in range(first, last, 2):
-            other, at = min(row + 1, last - 1), 0
+            other, at = min(row + 1, last - 1), 0  # of an odd number of rows, the last is its own pair
             pair = (base + row * line, base + other * line)
             its = (steps + 2 * row * groups, steps + 2 * other * groups)
             while at < count:

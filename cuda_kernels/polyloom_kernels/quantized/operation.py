@@ -49,7 +49,7 @@ def product(x: Floats, weight: Quantised, backend: Backend = "auto", threads: in
     work = compiled.int8 if isinstance(weight, Int8) else compiled.int4
     given = (np.array(x, order="C"),) if isinstance(weight, Int8) else _grouped(x, weight)
     each(
-        work, [(*map(frozen, weight[:2]), *given, out, rows.start, rows.stop) for rows in cut(weight.shape[0], threads)]
+        work, [(*map(frozen, weight[:2]), *given, out, rows.start, rows.stop) for rows in cut(len(weight[0]), threads)]
     )
     return out
 

