@@ -38,8 +38,8 @@ export function generate(desk, life) {
   return { element, draw };
 }
 
-/** @param {import("./desk.js").Desk} desk @param {{text: string, layer: number, share: number}[]} pieces */
-function written(desk, pieces) {
+/** A text whose words are underlined in the colour of who spoke loudest. @param {import("./desk.js").Desk} desk @param {{text: string, layer: number, share: number}[]} pieces */
+export function written(desk, pieces) {
   const classes = layerClasses(desk.layers);
   const words = pieces.flatMap((piece) => {
     const [, space, word, end] = /** @type {RegExpMatchArray} */ (piece.text.match(/^(\s*)([\s\S]*?)(\s*)$/));

@@ -8,6 +8,7 @@
 import { attribute, figure, keepClicks, keepKeys, Lifetime, make, spokenToken, write } from "../base/dom.js";
 import { cellsOf, saving } from "../base/save.js";
 import { bars, barTable } from "./bars.js";
+import { closer } from "./closer.js";
 import { Desk } from "./desk.js";
 import { faders } from "./faders.js";
 import { generate } from "./generate.js";
@@ -64,6 +65,7 @@ function openDesk(model, life, root) {
   const scorePart = score(desk, life);
   const receiptPart = receipt(desk, life, barsPart.rowOf);
   const generatePart = generate(desk, life);
+  const closerPart = closer(desk, life);
   const banner = make("div", { class: "pl-banner", role: "alert" });
   const waiting = make("p", { class: "pl-waiting", role: "status" });
   const speech = make("div", { class: "pl-hidden", role: "status", "aria-live": "polite" });
@@ -77,7 +79,7 @@ function openDesk(model, life, root) {
     if (!desk.whole) return; // layers, steps and pins arrive one after the other: the next change draws
     desk.tick();
     const picture = painter.look();
-    for (const part of [recipePart, toolbarPart, textPart, fadersPart, barsPart, tablePart, scorePart, receiptPart, generatePart]) part.draw(picture);
+    for (const part of [recipePart, toolbarPart, textPart, fadersPart, barsPart, tablePart, scorePart, receiptPart, generatePart, closerPart]) part.draw(picture);
     if (desk.busy && !wasBusy) why.start();
     if (!desk.busy) why.stop();
     wasBusy = desk.busy !== "";
@@ -102,7 +104,7 @@ function openDesk(model, life, root) {
   life.width(root, (width) => attribute(root, "data-lying", width < BARS + STRIP * desk.layers.length));
   life.listen(root, "keydown", (/** @type {KeyboardEvent} */ event) => keys(event, desk, () => recipePart.leave() || receiptPart.leave()));
   draw();
-  return [toolbarPart.element, recipePart.element, banner, textPart.element, surface, receiptPart.element, generatePart.element, speech];
+  return [toolbarPart.element, recipePart.element, banner, textPart.element, surface, receiptPart.element, generatePart.element, closerPart.element, speech];
 }
 
 /** Ctrl+Z and Escape, wherever the focus is inside. @param {KeyboardEvent} event @param {Desk} desk @param {() => boolean} leave */

@@ -22,11 +22,9 @@ from polyloom.compose.layered import Layered
 from polyloom.compose.recipe import members
 from polyloom.documents import Documents, Ids
 from polyloom.errors import InputError, PolyloomError
-from polyloom.generate.sampling import Sampling
 from polyloom.model import Floats, LanguageModel
-from polyloom.tokens.spans import spans
 from polyloom_widgets.base.widget import Widget, refusing
-from polyloom_widgets.mixer import still
+from polyloom_widgets.mixer import closer, still
 from polyloom_widgets.mixer.bars import Bars
 from polyloom_widgets.mixer.receipt import receipt
 from polyloom_widgets.mixer.recipe import checked_recipe, checked_sampling
@@ -336,15 +334,21 @@ class Mixer(Widget):
 
     def _answer_generate(self, question: Mapping[str, Any]) -> dict[str, Any]:
         del question
-        names = list(self.mix.layers)
-        tokens, _ = self._here()
-        written = self.mix.generate(tokens, Sampling(max_tokens=WORDS, **self.sampling))
-        texts = spans(self.mix.vocabulary, [*tokens.tolist(), *(step.token for step in written.steps)])[len(tokens) :]
-        pieces = [
-            {"text": text, "layer": names.index(step.loudest), "share": step.shares[step.loudest]}
-            for text, step in zip(texts, written.steps, strict=True)
-        ]
-        return {"pieces": pieces, "text": written.text}
+        return closer.written(self.mix, self.mix, self._here()[0], self.sampling, WORDS)
+
+    def _answer_credit(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        del question
+        return closer.credit(self.mix, self._judge.documents if self._judge else ())
+
+    def _answer_likeness(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        del question
+        return closer.likeness(self.mix, self._judge.documents if self._judge else ())
+
+    def _answer_reach(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        return closer.reach(self.mix, self._here()[0], question)
+
+    def _answer_lanes(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        return closer.lanes(self.mix, self._here()[0], question, self.sampling, WORDS)
 
     def _answer_fit(self, question: Mapping[str, Any]) -> dict[str, Any]:
         del question

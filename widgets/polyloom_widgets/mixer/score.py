@@ -12,6 +12,7 @@ se² = Σ_documents (Σ_{t in document} (d_t − mean d))² / N², and the half 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import is_
 from typing import Any, cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from polyloom.compose.layered import Layered
 from polyloom.documents import Documents, Ids, encoded
-from polyloom.model import Floats
+from polyloom.model import Floats, LanguageModel
 
 SAMPLE = 4096  # positions that travel to a live page; Python holds them all
 
@@ -28,6 +29,7 @@ SAMPLE = 4096  # positions that travel to a live page; Python holds them all
 class HeldOut:
     """Documents end to end in named slices, with the probability each layer gave each token."""
 
+    models: tuple[LanguageModel, ...]
     names: tuple[str, ...]
     bounds: tuple[tuple[int, int], ...]  # of each slice
     documents: tuple[Ids, ...]
@@ -35,8 +37,17 @@ class HeldOut:
     chance: Floats  # (K, N)
 
     @classmethod
-    def of(cls, mix: Layered, held_out: Documents | None) -> "HeldOut":
-        """Score the documents under every layer; a mapping gives one slice for each name."""
+    def of(cls, mix: Layered, held_out: "Documents | HeldOut | None") -> "HeldOut":
+        """Score the documents under every layer; a mapping gives one slice for each name.
+
+        What another desk's models have scored already is taken as it is if this mix is made of the same ones, and
+        scored anew if not.
+        """
+        models = tuple(mix.models.values())
+        if isinstance(held_out, HeldOut):
+            if len(models) == len(held_out.models) and all(map(is_, models, held_out.models)):
+                return held_out
+            held_out = held_out.named()
         named = cast("Mapping[str, Documents]", held_out) if isinstance(held_out, Mapping) else {"held out": held_out}
         documents: list[Ids] = []
         bounds: list[tuple[int, int]] = []
@@ -51,12 +62,22 @@ class HeldOut:
         rows = [np.exp(mix.member_log_likelihoods(tokens)) for tokens in documents]
         chance = np.concatenate(rows, axis=1) if rows else np.empty((len(mix.layers), 0))
         return cls(
+            models,
             tuple(named),
             tuple(bounds),
             tuple(documents),
             np.repeat(np.arange(len(sizes)), sizes).astype(np.int32),
             chance,
         )
+
+    def named(self) -> dict[str, list[Ids]]:
+        """The documents of each slice."""
+        stops = np.cumsum([len(tokens) for tokens in self.documents])
+        slices = zip(self.names, self.bounds, strict=True)
+        return {
+            name: [tokens for tokens, stop in zip(self.documents, stops, strict=True) if start < stop <= end]
+            for name, (start, end) in slices
+        }
 
     def __len__(self) -> int:
         return self.chance.shape[1]
