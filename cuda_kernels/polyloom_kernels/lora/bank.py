@@ -111,18 +111,18 @@ class Bank:
             raise ValueError(f"The bank has slots 0 to {len(self) - 1}, got {slot}.")
         if adapter is not None:
             self._check(adapter)
-        words = _words([adapter])
+        record = words([adapter])
         table, held = self.now
         if self.device is None:
             table = table.copy()
-            table[slot] = words
+            table[slot] = record
             table.setflags(write=False)
         else:
-            table[slot].copy_(import_module("torch").from_numpy(words[0]))
+            table[slot].copy_(import_module("torch").from_numpy(record[0]))
         self.now = table, (*held[:slot], adapter, *held[slot + 1 :])
 
     def _start(self, held: tuple[Thin | None, ...]) -> None:
-        table: Any = _words(held)
+        table: Any = words(held)
         table.setflags(write=False)
         if self.device is not None:
             table = import_module("torch").tensor(table, device=self.device)
@@ -140,7 +140,7 @@ class Bank:
             raise ValueError(f"The bank takes adapters that lie {where}, got {type(adapter.a).__name__}.")
 
 
-def _words(adapters: Sequence[Thin | None]) -> NDArray[np.int64]:
+def words(adapters: Sequence[Thin | None]) -> NDArray[np.int64]:
     """The slots of a table, (slots, WORDS)."""
     records = np.array([(0, 0, 0, 0.0) if each is None else each.record for each in adapters], SLOT)
     return records.view(np.int64).reshape(-1, WORDS)

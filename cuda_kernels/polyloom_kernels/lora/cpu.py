@@ -2,9 +2,9 @@
 # numba compiles these functions; its decorators have no types, and an intrinsic is called without its typing context.
 """`lora` compiled for the processor: each row with the matrices of its own adapters, which are read once, in order.
 
-Nothing is gathered, stacked or filled up.  A meets the row four directions at a time, and as many of Bᵀ are added to the
-row of `out` at a time, because four streams come from memory a quarter faster than one.  A row's sums are made in the
-same order whoever else is there, so its result is the same to the last bit.
+Nothing is gathered, stacked or filled up.  A meets the row four directions at a time, and as many of Bᵀ are added to
+the row of `out`, because four streams come from memory a quarter faster than one.  A row's sums are made in the same
+order whoever else is there, so its result is the same to the last bit.
 """
 
 import numpy as np

@@ -11,6 +11,7 @@ from polyloom.adapters import rowwise
 from polyloom.adapters.lora import LowRank
 from polyloom.adapters.rowwise import Request, Rowwise
 from polyloom.adapters.update import Adapted
+from polyloom_kernels import _device
 from polyloom_kernels.lora import operation
 
 INPUTS, OUTPUTS = 12, 9
@@ -21,16 +22,16 @@ RANKS = (2, 5, 1)
 def compiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     if request.param:
         operation.COMPILED.wait()
-    monkeypatch.setattr(rowwise, "ready", lambda: request.param)
+    monkeypatch.setattr(rowwise, "ready", lambda device: request.param)
     return request.param
 
 
-def made(of: torch.dtype, adapters: Sequence[torch.dtype]) -> tuple[Rowwise, list[nn.Module]]:
+def made(of: torch.dtype, adapters: Sequence[torch.dtype], device: str = "cpu") -> tuple[Rowwise, list[nn.Module]]:
     """A map whose rows ask for none, one, the same, and several; and the bricks that each row alone goes through."""
     torch.manual_seed(0)
-    linear = nn.Linear(INPUTS, OUTPUTS).to(of).requires_grad_(False)
+    linear = nn.Linear(INPUTS, OUTPUTS).to(device, of).requires_grad_(False)
     updates = [
-        LowRank(torch.randn(rank, INPUTS).to(kind), torch.randn(OUTPUTS, rank).to(kind), 0.5)
+        LowRank(torch.randn(rank, INPUTS).to(device, kind), torch.randn(OUTPUTS, rank).to(device, kind), 0.5)
         for rank, kind in zip(RANKS, adapters, strict=True)
     ]
     asked: list[tuple[tuple[LowRank, float], ...]] = [
@@ -76,6 +77,18 @@ def test_each_row_is_as_if_it_were_alone(
     assert found.dtype == of
     torch.testing.assert_close(found, alone(bricks, x), rtol=near, atol=near)
     torch.testing.assert_close(x, before, rtol=0, atol=0)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("tokens", [1, 4])
+@pytest.mark.parametrize(("of", "adapters", "near"), [TYPES[0], TYPES[2], (BRAIN, (BRAIN,) * 3, 3e-2)])
+@torch.no_grad()
+def test_so_it_is_on_a_gpu(of: torch.dtype, adapters: Sequence[torch.dtype], near: float, tokens: int) -> None:
+    if _device.why() is not None:
+        pytest.skip(f"no GPU can be used here: {_device.why()}")
+    rows, bricks = made(of, adapters, "cuda")
+    x = torch.randn(len(bricks), tokens, INPUTS, device="cuda").to(of)
+    torch.testing.assert_close(rows(x), alone(bricks, x), rtol=near, atol=near)
 
 
 @torch.no_grad()

@@ -44,8 +44,8 @@ class LowRank(Update):
 
     @cached_property
     def laid(self) -> Thin:
-        """A and B as compiled code reads them, in float32: A as it is, B as a copy."""
-        return laid(self.a.float(), self.b.float())
+        """A and B as compiled code reads them, float32 or bfloat16: A as it is, B as a copy."""
+        return laid(self.a, self.b)
 
     def tensors(self) -> dict[str, Tensor]:
         """A and B."""

@@ -10,22 +10,18 @@ ask for the same update share it.  Texts with an update of another kind go throu
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TypeAlias, final
+from typing import Any, final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from polyloom.adapters.attach import Attached
 from polyloom.adapters.lora import LowRank
 from polyloom.adapters.update import Update
 from polyloom_kernels.jit import frozen
-from polyloom_kernels.lora import Bank, lora, ready
+from polyloom_kernels.lora import Bank, Thin, lora, ready, thin
 from polyloom_kernels.lora.inside import lora as learning
-
-Integers: TypeAlias = NDArray[np.int64]
-Floats: TypeAlias = NDArray[np.float32 | np.float64]
 
 
 @final
@@ -78,32 +74,40 @@ class Slotted:
         most = max(map(len, texts))
         asked = [[(places[update], scale * update.factor) for update, scale in text] for text in texts]
         filled = np.array([text + [(-1, 0.0)] * (most - len(text)) for text in asked])  # (B, K, 2)
-        quick = self.dtype == torch.float32 and device.type == "cpu"
-        self.slots = frozen(filled[:, :, 0].astype(np.int64))
-        self.scales = frozen(filled[:, :, 1].astype(np.float32 if quick else np.float64))
-        self.bank = Bank.of([update.laid for update in self.updates]) if quick else None
+        self.slots, self.scales = frozen(filled[:, :, 0].astype(np.int64)), frozen(filled[:, :, 1])
+        on_gpu = device.type == "cuda"
+        known = (torch.float32, torch.bfloat16) if on_gpu else (torch.float32,)
+        self.bank = Bank.of(self._laid(), device if on_gpu else None) if self.dtype in known else None
+        self.asked: Any = (self.slots, frozen(self.scales.astype(np.float32)))  # as the bank's device has them
+        if on_gpu:
+            self.asked = tuple(torch.tensor(each, device=device) for each in self.asked)
 
     def added(self, x: Tensor, y: Tensor) -> Tensor:
         """y (B, T, outputs) with what the updates make of x (B, T, inputs); y may be written over."""
-        if self.bank is not None and not torch.is_grad_enabled() and ready():
+        if self.bank is not None and not torch.is_grad_enabled() and ready(self.bank.device):
             return self._quickly(self.bank, x.to(self.dtype), y)
-        slots, scales = (torch.tensor(each, device=x.device) for each in self._asked(x.shape[1]))
+        asked = (torch.tensor(each, device=x.device) for each in (self.slots, self.scales))
+        slots, scales = (each.repeat_interleave(x.shape[1], 0) for each in asked)
         a, b = ([getattr(update, name).to(self.dtype) for update in self.updates] for name in ("a", "b"))
         return y + learning(x.flatten(0, 1).to(self.dtype), slots, a, b, scales).view(y.shape).to(y.dtype)
 
     def _quickly(self, bank: Bank, x: Tensor, y: Tensor) -> Tensor:
         """The same by compiled code, into y if that can be."""
-        if y.dtype != torch.float32 or not y.is_contiguous():
-            return y + self._quickly(bank, x, torch.zeros_like(y, dtype=torch.float32)).to(y.dtype)
-        slots, scales = self._asked(x.shape[1])
-        lora(x.detach().numpy().reshape(-1, bank.inputs), slots, bank, scales, y.numpy().reshape(-1, bank.outputs))
+        if y.dtype != self.dtype or not y.is_contiguous():
+            return y + self._quickly(bank, x, torch.zeros_like(y, dtype=self.dtype)).to(y.dtype)
+        slots, scales = self.asked
+        if x.shape[1] != 1:
+            rows = np.repeat(np.arange(len(x)), x.shape[1])
+            slots, scales = slots[rows], scales[rows]
+        given, out = (each.detach() if each.is_cuda else each.detach().numpy() for each in (x, y))
+        lora(given.reshape(-1, bank.inputs), slots, bank, scales, out.reshape(-1, bank.outputs))
         return y
 
-    def _asked(self, tokens: int) -> tuple[Integers, Floats]:
-        """Slots and scales of each row, which are `tokens` for each text."""
-        if tokens == 1:
-            return self.slots, self.scales
-        return np.repeat(self.slots, tokens, 0), np.repeat(self.scales, tokens, 0)
+    def _laid(self) -> list[Thin]:
+        return [
+            update.laid if update.a.dtype == self.dtype else thin(update.a.to(self.dtype), update.b.to(self.dtype))
+            for update in self.updates
+        ]
 
 
 def requests(steps: Sequence[Attached], bricks: Mapping[str, nn.Module]) -> dict[str, Request]:
