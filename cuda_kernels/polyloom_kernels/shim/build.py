@@ -18,7 +18,11 @@ from pathlib import Path
 from polyloom_kernels._launch import HEADER, KINDS
 
 ENTRY = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
-FLAGS = ("-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-ffp-contract=off", "-Wno-attributes", "-fno-strict-aliasing")
+FLAGS = (
+    *("-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-Wno-attributes", "-fno-strict-aliasing"),
+    "-ffp-contract=off",
+    "-fno-gnu-unique",  # each library has a state of its own, however many are loaded
+)
 CHECKED = ("-fsanitize=bounds", "-fsanitize-undefined-trap-on-error")  # an index beyond a fixed array ends the launch
 SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-sanitize=vptr")
 
