@@ -8,6 +8,7 @@
 //   warp_sum, warp_max        over the 32 lanes, which all take part and all get the result
 //   sum_before(x, sums)       over the threads of a block before this one, which all take part; it has one barrier, and
 //                             `sums` are 32 ints of shared memory, which then hold the sum of each warp
+//   below(run, from, to, key) from, and how many of run[from … to − 1], which ascend, are below the key
 //
 // A kernel is `extern "C" __global__`, its parameters are of the types that `_launch.py` lists, and what varies at
 // compile time are macros.  Shared arrays stand in kernels, not in the functions that they call.  A lane or a thread
@@ -104,4 +105,13 @@ __device__ inline int sum_before(int x, int* sums) {
   __syncthreads();
   for (int other = 0; other < warp; other++) sum += sums[other];
   return sum - x;
+}
+
+__device__ inline long long below(const long long* run, long long from, long long to, long long key) {
+  while (from < to) {
+    const long long middle = from + (to - from) / 2;
+    if (run[middle] < key) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }

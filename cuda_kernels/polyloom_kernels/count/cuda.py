@@ -1,9 +1,10 @@
-"""`count` and `merge` on a GPU.
+"""`count`, `merge` and `pairs` on a GPU.
 
 Bytes a key of `count`: 16 for its bounds and its word, 24 for each pass of up to 8 bits, 8 twice for the runs, and 8
-for its rank: about 140 for keys of 30 bits with ranks, where a sort of 64-bit keys with 64-bit places moves 256 and
+for its rank: about 144 for keys of 30 bits with ranks, where a sort of 64-bit keys with 64-bit places moves 256 and
 what comes after it as much again.  Bytes a key of `merge`: 24 read for it and 24 written, and what the search in the
-other run takes, which stays in the caches.  The host waits once for the bounds and once for the number of runs.
+other run takes, which stays in the caches.  A pair is a key that is counted without ranks.  The host waits once for the
+bounds and once for the number of runs.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from polyloom_kernels._launch import Kernel, Machine
 ROUNDS = 16  # words of a thread in a tile of `scatter`, as in the source
 MOST = 2**31 - 1  # keys
 
-COUNT, MERGE = (Path(__file__).with_name(f"{name}.cu") for name in ("count", "merge"))
+COUNT, MERGE, PAIRS = (Path(__file__).with_name(f"{name}.cu") for name in ("count", "merge", "pairs"))
 KEYS, WORDS = "const long long*", "const unsigned long long*"
 SPAN = Kernel(COUNT, "span", (KEYS, "long long", "long long*"))
 PACK = Kernel(COUNT, "pack", (KEYS, *["long long"] * 2, *["int"] * 3, "unsigned long long*"))
@@ -47,7 +48,34 @@ JOIN = Kernel(
     "join",
     (KEYS, "int", KEYS, KEYS, "int", "const int*", KEYS, "int", *["long long*"] * 3),
 )
-KERNELS = (SPAN, PACK, HISTOGRAM, OFFSETS, SCATTER, HEADS, EMIT, WIDTHS, MEET, SETTLE, JOIN)
+TARGETS = {
+    target: Kernel(
+        PAIRS,
+        "pair_targets",
+        (KEYS, KEYS, "int", "int", f"{target}*", "unsigned*"),
+        (("TARGET", target),),
+    )
+    for target in ("unsigned short", "unsigned")
+}
+NARROW = TARGETS["unsigned short"].macros
+PAIR_KEYS = Kernel(PAIRS, "pair_keys", ("const int*", "int", KEYS, *["int"] * 3, "long long", "long long*"), NARROW)
+PAIR_ROWS = Kernel(PAIRS, "pair_rows", (KEYS, *["int"] * 3, "long long*"), NARROW)
+KERNELS = (
+    SPAN,
+    PACK,
+    HISTOGRAM,
+    OFFSETS,
+    SCATTER,
+    HEADS,
+    EMIT,
+    WIDTHS,
+    MEET,
+    SETTLE,
+    JOIN,
+    *TARGETS.values(),
+    PAIR_KEYS,
+    PAIR_ROWS,
+)
 
 
 class Cut(NamedTuple):
@@ -102,6 +130,28 @@ def merge(
     given = (keys_a, size_a, keys_b, counts_b, size_b, below, ranks_a, common)
     machine.launch(JOIN, (-(-size_b // cut.threads),), threads, *given, *out, ranks_b)
     return *out, ranks_a, ranks_b
+
+
+def pairs(
+    machine: Machine, tokens: Any, starts: Any, size: int, window: int, number: int, cut: Cut = USUAL
+) -> tuple[Any, ...]:
+    """Starts, targets and counts of the rows of int tokens (N,) below `size`, as of the reference.
+
+    `starts` int64 (D,) is where documents start; `number` how many pairs there are; N · window is at most 2³¹ − 1.
+    """
+    (length,), (documents,), threads = tokens.shape, starts.shape, (cut.threads,)
+    rows, all_ = size * window, length * window
+    keys = machine.empty((all_,), "long long")
+    given = (tokens, length, starts, documents, size, window, rows * size, keys)
+    machine.launch(PAIR_KEYS, (-(-all_ // cut.threads),), threads, *given)
+    distinct, counts, _ = count(machine, keys, False, cut)
+    runs = distinct.shape[0] - (number < all_)  # the last one is of those that are no pairs
+    begins = machine.empty((rows + 1,), "long long")
+    machine.launch(PAIR_ROWS, (rows // cut.threads + 1,), threads, distinct, runs, size, rows, begins)
+    target = "unsigned short" if size < 2**16 else "unsigned"
+    targets, often = machine.empty((runs,), target), machine.empty((runs,), "unsigned")
+    machine.launch(TARGETS[target], (-(-runs // cut.threads),), threads, distinct, counts, runs, size, targets, often)
+    return begins, targets, often
 
 
 def _span(machine: Machine, keys: Any, cut: Cut) -> tuple[int, int]:

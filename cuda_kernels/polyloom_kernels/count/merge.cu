@@ -7,25 +7,15 @@
 
 #define THREADS 256  // of a block, at most
 
-// How many keys of a run, from `from` to `to`, are below the key, and `from`.
-__device__ inline long long below_of(const long long* run, long long from, long long to, long long key) {
-  while (from < to) {
-    const long long middle = from + (to - from) / 2;
-    if (run[middle] < key) from = middle + 1;
-    else to = middle;
-  }
-  return from;
-}
-
 // How many keys of the other run are below key i of this one, for each thread of a block whose keys are tile … last − 1.
 // `window` are two numbers of shared memory; whoever calls again has a barrier in between.
 __device__ inline long long place_of(const long long* run, long long tile, long long last, const long long* other,
                                      long long size, long long* window) {
   const long long i = tile + threadIdx.x;
   const int end = threadIdx.x == blockDim.x - 1;
-  if (threadIdx.x == 0 || end) window[end] = below_of(other, 0, size, run[end ? last - 1 : tile]);
+  if (threadIdx.x == 0 || end) window[end] = below(other, 0, size, run[end ? last - 1 : tile]);
   __syncthreads();
-  return i < last ? below_of(other, window[0], window[1], run[i]) : 0;
+  return i < last ? below(other, window[0], window[1], run[i]) : 0;
 }
 
 // How many keys of b are below each of a, and how many keys of each block's share both have.

@@ -7,6 +7,7 @@ from cuda_kernels.case import Budget, Case, between
 from polyloom_kernels._launch import Machine
 from polyloom_kernels.count import cuda, reference
 from polyloom_kernels.count.cuda import Cut
+from polyloom_kernels.count.pairs_reference import pairs
 
 BUDGET = {
     "span": Budget(registers=32),
@@ -20,6 +21,9 @@ BUDGET = {
     "meet": Budget(registers=32, shared=16),
     "settle": Budget(registers=32, shared=128),
     "join": Budget(registers=24, shared=16),
+    "pair_keys": Budget(registers=32),
+    "pair_rows": Budget(registers=20),
+    "pair_targets": Budget(registers=20),
 }
 EQUIVALENT = {
     "count.cu: bound tile < size": "once more without any values",
@@ -59,6 +63,18 @@ def merged(name: str, a: NDArray[np.int64], b: NDArray[np.int64], cut: Cut = TWO
     return Case(name, run, lambda: reference.merge(*given), large=large)
 
 
+def paired(name: str, lengths: list[int], size: int, window: int, large: bool = False) -> Case:
+    """Documents of these lengths, of tokens by chance."""
+    tokens, starts = drawn(0, size - 1, sum(lengths)), np.cumsum([0, *lengths])[:-1]
+    expected = pairs(tokens, starts, size, window)
+
+    def run(machine: Machine) -> tuple[object, ...]:
+        given = machine.array(tokens, "int"), machine.array(starts, "long long")
+        return cuda.pairs(machine, *given, size, window, int(expected.counts.sum()), TWO)
+
+    return Case(name, run, lambda: expected, large=large)
+
+
 def some(below: int, size: int, seed: int = 0) -> NDArray[np.int64]:
     """Distinct keys in order, negative ones too."""
     return np.sort(np.random.default_rng(seed).choice(below, size, replace=False)) - below // 2
@@ -87,6 +103,12 @@ CASES = (
     merged("one after the other", np.arange(40), np.arange(40, 100)),
     merged("the ends of int64 in both", np.array([ENDS.min, 0, ENDS.max]), np.array([ENDS.min, ENDS.max])),
     merged("several tiles and blocks", some(1_400, 600), some(1_400, 333, 1)),
+    paired("pairs", [7, 1, 0, 19, 3], 5, 3),
+    paired("pairs of one document, as long as the window", [4], 3, 4),
+    paired("pairs of nothing", [], 3, 2),
+    paired("pairs of single tokens", [1, 1, 1], 9, 2),
+    paired("pairs of many tokens", [9, 8], 2**16, 2, large=True),
+    paired("pairs, one apart", [90], 11, 1),
     case("as a GPU has it", drawn(-(2**40), 2**40, 40_000), cut=cuda.USUAL, large=True),
     case("many of few kinds as a GPU has it", drawn(0, 600, 40_000), ranks=False, cut=cuda.USUAL, large=True),
     merged("as a GPU has it: merge", some(40_000, 9_000), some(40_000, 12_000, 1), cut=cuda.USUAL, large=True),

@@ -9,7 +9,18 @@ import pytest
 from polyloom.cli.rows import Row
 from polyloom_kernels import _device
 from polyloom_kernels._measure import Ceilings
-from polyloom_kernels.count import bench, bench_cuda, count, cuda, merge, operation, reference
+from polyloom_kernels.count import (
+    bench,
+    bench_cuda,
+    count,
+    cuda,
+    merge,
+    operation,
+    pairs,
+    pairs_operation,
+    pairs_reference,
+    reference,
+)
 from polyloom_kernels.shim import Shim
 
 KEYS = np.random.default_rng(0).integers(-30, 30, 200)
@@ -18,8 +29,9 @@ compiled = pytest.mark.skipif(shutil.which("g++") is None, reason="g++, which co
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operation, "on_gpu", lambda backend, *_: backend == "cuda")
-    monkeypatch.setattr(operation, "Device", Shim)
+    for module in (operation, pairs_operation):
+        monkeypatch.setattr(module, "on_gpu", lambda backend, *_: backend == "cuda")
+        monkeypatch.setattr(module, "Device", Shim)
 
 
 def same(found: Any, expected: Any) -> None:
@@ -43,6 +55,23 @@ def test_runs_are_added_and_taken_away_there() -> None:
     less = merge(*whole[:2], part.keys, -part.counts, backend="cuda")
     same(less, reference.merge(*whole[:2], part.keys, -part.counts))
     assert less.counts.sum() == 120
+
+
+@compiled
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("size", [70, 70_000])
+def test_pairs_are_counted_there(size: int) -> None:
+    given = ((KEYS + 30).astype(np.uint16), np.array([0, 3, 3, 90]), size, 2)
+    for ours, theirs in zip(pairs(*given, backend="cuda"), pairs_reference.pairs(*given), strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_too_many_pairs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "MOST", 399)
+    with pytest.raises(ValueError, match=r"at most 399 places · window, got 200 · 2"):
+        pairs(KEYS + 30, np.zeros(1, np.int64), 60, 2, backend="cuda")
 
 
 @pytest.mark.usefixtures("stand_in")
