@@ -37,6 +37,10 @@ class Thin:
     b: Any
     factor: float
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy has arrays of its own, so no address goes with it."""
+        return Thin, (self.a, self.b, self.factor)
+
     @property
     def rank(self) -> int:
         """How many directions it changes."""
@@ -98,6 +102,11 @@ class Bank:
         bank._start(tuple(adapters))
         return bank
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As of an adapter."""
+        size = self.inputs, self.outputs, len(self), self.rank, self.stored, self.device
+        return _filled, (*size, self.now[1])
+
     def __len__(self) -> int:
         """How many slots there are."""
         return len(self.now[1])
@@ -138,6 +147,14 @@ class Bank:
         if isinstance(adapter.a, np.ndarray) != (self.device is None):
             where = "in NumPy or on a CPU" if self.device is None else f"on {self.device}"
             raise ValueError(f"The bank takes adapters that lie {where}, got {type(adapter.a).__name__}.")
+
+
+def _filled(*given: Any) -> Bank:
+    """A bank of these sizes that holds what comes last."""
+    bank = Bank(*given[:-1])
+    for slot, adapter in enumerate(given[-1]):
+        bank.put(slot, adapter)
+    return bank
 
 
 def words(adapters: Sequence[Thin | None]) -> NDArray[np.int64]:

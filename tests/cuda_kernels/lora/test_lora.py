@@ -1,5 +1,6 @@
 """`lora`: every row gets what its own adapters say, on every back end, whoever is there and whatever is swapped."""
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -102,6 +103,17 @@ def test_matrices_are_shared_where_they_can_be() -> None:
     assert adapter.a is a
     assert np.shares_memory(adapter.b, b)
     assert thin(a, np.ones((5, 3), np.float32)).b.flags.c_contiguous
+
+
+def test_a_copy_of_a_bank_reads_its_own_matrices() -> None:
+    batch = Batch(5, 2, 24, 16)
+    expected = batch.ask("cpu")
+    original, batch.bank = batch.bank, copy.deepcopy(batch.bank)
+    assert not set(original.now[0][:4, :2].ravel()) & set(batch.bank.now[0][:4, :2].ravel())
+    for adapter in original.now[1]:
+        if adapter is not None:
+            adapter.a[:] = np.nan
+    np.testing.assert_array_equal(batch.ask("cpu"), expected)
 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
