@@ -432,7 +432,11 @@ class Watch {  // turns faults of the kernel and a kernel without end into messa
     if (!on) return;
     struct sigaction action = {};
     action.sa_sigaction = on_signal;
-    action.sa_flags = SA_SIGINFO | SA_NODEFER;
+    action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;  // a fiber's own stack may be what is full
+    static char room[STACK];
+    stack_t stack = {};
+    stack.ss_sp = room, stack.ss_size = sizeof room;
+    sigaltstack(&stack, &stack_before);
     for (int i = 0; i < 5; i++) sigaction(NUMBERS[i], &action, &before[i]);
     itimerval limit = {};
     limit.it_value.tv_sec = long(seconds), limit.it_value.tv_usec = long((seconds - double(long(seconds))) * 1e6);
@@ -443,12 +447,14 @@ class Watch {  // turns faults of the kernel and a kernel without end into messa
     const itimerval none = {};
     setitimer(ITIMER_VIRTUAL, &none, nullptr);
     for (int i = 0; i < 5; i++) sigaction(NUMBERS[i], &before[i], nullptr);
+    sigaltstack(&stack_before, nullptr);
   }
 
  private:
   static constexpr int NUMBERS[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGVTALRM};
   bool on;
   struct sigaction before[5];
+  stack_t stack_before;
 };
 
 inline void run_grid(const unsigned* blocks, const short* order, unsigned long long count) {
