@@ -81,6 +81,18 @@ def test_gradients_are_those_over_plain_weights(base: TransformerModel, method: 
         torch.testing.assert_close(gradient, theirs[name], atol=1e-4, rtol=1e-3)
 
 
+def test_a_base_of_half_precision_is_widened_around_its_numbers() -> None:
+    base = quantised(TransformerModel(decoder(CONFIGS["grouped queries"], torch.bfloat16), WORDS))
+    network = learning(base.decoder, Adapter.first(LoRA(2), base), FEW)
+    assert {weight.dtype for weight in network.parameters()} == {torch.float32}
+    assert base.decoder.embedding.weight.dtype == torch.bfloat16
+    for name, brick in bricks(base.decoder).items():
+        held = network.get_submodule(f"{name}.linear")
+        assert held.numbers.data_ptr() == brick.numbers.data_ptr()
+        assert held.scales.dtype == torch.float32
+    assert fit_adapter(base, TEXTS, LoRA(2), replace(FEW, steps=3), progress=False).stopped == "steps"
+
+
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.kind)
 def test_attached_and_merged_it_says_the_same(base: TransformerModel, method: Method) -> None:
     adapted = attach(base, learned(method, base), 0.7)

@@ -6,7 +6,8 @@
     write_adapter(fitted.adapter, "folder", model)
 
 Documents are texts, ids, or lessons, of which only what is marked is learned: `template("chatml").encode(…)` makes one
-of a conversation.  Only the tensors of the adapter move.  A soft prompt is fitted from where it is (Lester et al.
+of a conversation.  Only the tensors of the adapter move, so the model may be a `quantised` one, whose maps take a
+quarter of the memory, and which stays as it is to the bit.  A soft prompt is fitted from where it is (Lester et al.
 2021); it stands before every document, and before every piece that one is cut to.  All that `train` promises holds here
 too: the same settings give the same adapter bit for bit, a run in a folder goes on where it was, Ctrl-C ends it with
 what there is.
@@ -118,7 +119,8 @@ class Learning(nn.Module):
 def learning(decoder: Decoder, adapter: Adapter | SoftPrompt, training: Training) -> Decoder:
     """A decoder in float32 that shares what it can, in which only the tensors of the adapter ask for a gradient."""
     single = all(weight.dtype == torch.float32 for weight in decoder.parameters())
-    base = shared(decoder) if single else copy.deepcopy(decoder).float()
+    whole = {id(held): held for held in decoder.buffers() if not held.is_floating_point()}  # of quantised maps
+    base = shared(decoder) if single else copy.deepcopy(decoder, whole).float()
     found = grafted(base, _learning(base, adapter))
     found.recompute = training.checkpointing
     return found.train()
