@@ -8,8 +8,10 @@
     ∂L/∂s_nk = u · A x_n
 
 While a model learns, rows are many and matrices change at every step: the rows of a slot go through it together, in
-products of torch, on whatever device and in whatever type they are.  Sums are made in the order of slots, the same each
-time.  Importing this module registers the operators `polyloom::lora` and `polyloom::lora_backward`.
+products of torch, on whatever device and in whatever type they are.  The compiled code for rows one by one, which
+serves a step of many texts, was measured here: of 8 to 4,096 rows it saved nothing that laying out new matrices did not
+cost.  Sums are made in the order of slots, the same each time.  Importing this module registers the operators
+`polyloom::lora` and `polyloom::lora_backward`.
 """
 
 from collections.abc import Iterator, Sequence
