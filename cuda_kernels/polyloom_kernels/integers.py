@@ -3,7 +3,7 @@
 """Dot products of whole numbers for compiled code: weights of 8 or 4 bits with inputs of 8, exact on every processor.
 
     eight(way, ahead)(weights, x, columns, total) = Σ_c weights[c] · x[c]                          int32
-    four(way, ahead)(weights, scales, x, sums, groups, blocks) = Σ_g s_g Σ_(c in g) q_c · x[c]     float32
+    four(way, ahead)(weights, scales, x, sums, groups, blocks) = Σ_g s_g Σ_(c in g) q_c · x_c      float32
 
 All arguments but the numbers at the end are addresses.  `x` are int8 from −127 to 127, as are weights of 8 bits, so
 that an int32 holds the sums of 60,000 columns.  There are three ways, each faster than those before it:
@@ -16,9 +16,11 @@ that an int32 holds the sums of 60,000 columns.  There are three ways, each fast
 A way that the processor does not know is compiled as GENERIC; `known` tells.  All add the same integers, so they agree
 to the last bit.  `x` is read in blocks of 64 columns and must be zero behind the last.
 
-Weights of 4 bits lie as `quantized.Int4` has them: q + 8 in blocks of 32 columns, `blocks` of which are a group with a
-scale in bfloat16.  q + 8 has no sign already; `sums` are Σ x of each block, eight times which is taken off its group.
-A group is eight sums, of four columns of each block, which become real and are added up lane by lane in all ways.
+Weights of 4 bits lie as `quantized.Int4` has them: q + 8 in blocks of 32 columns, `blocks` of which, 1 or an even
+number, are a group with a scale in bfloat16.  q + 8 has no sign already.  Two blocks are a turn, and `x` is in the
+order in which their bits come: the first 16 columns of both, then the last 16 of both (`ORDER`).  A turn makes eight
+sums, of the columns in four neighbouring places of each half; they begin with `sums`, −8 Σ x of those columns, and
+those of a group become real and are added up lane by lane, the same in all ways.
 """
 
 from llvmlite import ir
@@ -32,6 +34,7 @@ GENERIC, MADD, VNNI = WAYS = range(3)
 NEEDS = {GENERIC: (), MADD: ("avx2",), VNNI: ("avx2", "avx512vnni", "avx512vl", "avx512bw")}
 BLOCK, SMALL = 64, 32  # columns of a turn: a line of memory of 8 bits, half a register of 4
 LANES = 8
+ORDER = (*range(16), *range(32, 48), *range(16, 32), *range(48, 64))  # of the columns of two blocks of 4 bits
 
 
 def known(context):
@@ -79,26 +82,45 @@ def four(way, ahead):
     def dot(typing_context, weights, scales, x, sums, groups, blocks):  # noqa: ARG001 - numba's calling convention
         def emit(context, builder, signature, arguments):  # noqa: ARG001
             chosen = way if way in known(context) else GENERIC
-            row, steps, given, totals = (pointed(builder, address) for address in arguments[:4])
+            row, steps, given, starts = (pointed(builder, address) for address in arguments[:4])
+            groups, blocks = arguments[4:]
             found = cgutils.alloca_once_value(builder, ir.Constant(of(REAL, LANES), [0.0] * LANES))
-            with cgutils.for_range(builder, arguments[4]) as group:
-                part = cgutils.alloca_once(builder, of(WORD, LANES))
-                off = cgutils.alloca_once(builder, WORD)
-                builder.store(zero(LANES), part)
-                builder.store(WORD(0), off)
-                first = builder.mul(group.index, arguments[5])
-                with cgutils.for_range_slice(builder, first, builder.add(first, arguments[5]), LONG(1)) as (at, _):
-                    ask(builder, row, builder.mul(at, LONG(SMALL // 2)), ahead, SMALL // 2)
-                    weight = unpacked(builder, row, at)
-                    value = loaded(builder, INT8, SMALL, given, builder.mul(at, LONG(SMALL)))
-                    builder.store(FOUR[chosen](builder, weight, value, builder.load(part)), part)
-                    total = builder.load(word(builder, totals, at))
-                    builder.store(builder.add(builder.load(off), total), off)
-                eightfold = builder.shl(builder.load(off), WORD(3))
-                exact = builder.sub(builder.load(part), builder.insert_element(zero(LANES), eightfold, WORD(0)))
-                scale = splat(builder, scale_of(builder, steps, group.index), LANES)
-                real = builder.sitofp(exact, of(REAL, LANES))
+
+            def pair(number, whole=True):
+                """The lanes of two blocks, or of one and nothing."""
+                ask(builder, row, builder.mul(number, LONG(SMALL)), ahead, SMALL)
+                low, high = unpacked(builder, row, number, whole)
+                total = lanes(builder, starts, number)
+                for part, weight in enumerate((low, high)):
+                    column = builder.add(builder.mul(number, LONG(BLOCK)), LONG(part * SMALL))
+                    total = FOUR[chosen](builder, weight, loaded(builder, INT8, SMALL, given, column), total)
+                return total
+
+            def add(total, scale):
+                real = builder.sitofp(total, of(REAL, LANES))
                 builder.store(fused(builder, LANES, scale, real, builder.load(found)), found)
+
+            with builder.if_else(builder.icmp_unsigned("==", blocks, LONG(1))) as (narrow, wide):
+                with narrow:
+                    pairs = builder.lshr(groups, LONG(1))
+                    with cgutils.for_range(builder, pairs) as loop:
+                        first = builder.shl(loop.index, LONG(1))
+                        halves = [scale_of(builder, steps, builder.add(first, LONG(n))) for n in (0, 1)]
+                        add(pair(loop.index), halved(builder, *halves))
+                    with builder.if_then(builder.trunc(groups, ir.IntType(1))):
+                        scale = scale_of(builder, steps, builder.shl(pairs, LONG(1)))
+                        add(pair(pairs, whole=False), halved(builder, scale, REAL(0)))
+                with wide:
+                    each = builder.lshr(blocks, LONG(1))
+                    with cgutils.for_range(builder, groups) as loop:
+                        part = cgutils.alloca_once(builder, of(WORD, LANES))
+                        first = builder.mul(loop.index, each)
+                        builder.store(pair(first), part)
+                        end = builder.add(first, each)
+                        with cgutils.for_range_slice(builder, builder.add(first, LONG(1)), end, LONG(1)) as (at, _):
+                            builder.store(builder.add(builder.load(part), pair(at)), part)
+                        scale = scale_of(builder, steps, loop.index)
+                        add(builder.load(part), halved(builder, scale, scale))
             return summed(builder, [[found]])[0]
 
         return types.float32(*[types.int64] * 6), emit
@@ -167,12 +189,14 @@ EIGHT = {GENERIC: generic_eight, MADD: madd_eight, VNNI: vnni_eight}
 FOUR = {GENERIC: generic_four, MADD: madd_four, VNNI: vnni}
 
 
-def unpacked(builder, row, block):
-    """The 32 numbers without a sign of a block of 16 bytes, in the order of their columns."""
-    pair = loaded(builder, INT8, SMALL // 2, row, builder.mul(block, LONG(SMALL // 2)))
-    low = builder.and_(pair, ir.Constant(pair.type, [15] * pair.type.count))
-    high = builder.lshr(pair, ir.Constant(pair.type, [4] * pair.type.count))
-    return taken(builder, low, high, range(SMALL))
+def unpacked(builder, row, pair, whole):
+    """Numbers without a sign of two blocks of 16 bytes: the lower half of each, and the upper half of each."""
+    size = SMALL if whole else SMALL // 2
+    held = loaded(builder, INT8, size, row, builder.mul(pair, LONG(SMALL)))
+    if not whole:
+        held = taken(builder, held, ir.Constant(held.type, [0] * size), range(SMALL))
+    low = builder.and_(held, ir.Constant(held.type, [15] * SMALL))
+    return low, builder.lshr(held, ir.Constant(held.type, [4] * SMALL))
 
 
 def rest(builder, row, column, end):
@@ -191,15 +215,19 @@ def scale_of(builder, scales, group):
     return builder.bitcast(builder.shl(builder.zext(bits, WORD), WORD(16)), REAL)
 
 
-def splat(builder, value, lanes):
-    """A vector of one number."""
-    one = builder.insert_element(ir.Constant(of(value.type, lanes), ir.Undefined), value, WORD(0))
-    return taken(builder, one, one, [0] * lanes)
+def halved(builder, low, high):
+    """A vector of two numbers, four times each."""
+    pair = builder.insert_element(ir.Constant(of(REAL, 2), ir.Undefined), low, WORD(0))
+    pair = builder.insert_element(pair, high, WORD(1))
+    return taken(builder, pair, pair, [0] * 4 + [1] * 4)
 
 
-def word(builder, base, index):
-    """The place of an int32."""
-    return builder.gep(builder.bitcast(base, WORD.as_pointer()), [index])
+def lanes(builder, base, number):
+    """Eight int32 of an array of such."""
+    place = builder.gep(base, [builder.mul(number, LONG(4 * LANES))])
+    value = builder.load(builder.bitcast(place, of(WORD, LANES).as_pointer()))
+    value.align = 4
+    return value
 
 
 def zero(lanes):

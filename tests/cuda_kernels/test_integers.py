@@ -7,7 +7,7 @@ import pytest
 from numba import njit
 from numba.core.registry import cpu_target
 
-from polyloom_kernels.integers import GENERIC, MADD, NEEDS, VNNI, WAYS, eight, four, known
+from polyloom_kernels.integers import GENERIC, MADD, NEEDS, ORDER, VNNI, WAYS, eight, four, known
 from polyloom_kernels.quantized import int4
 
 COLUMNS = (1, 7, 63, 64, 65, 96, 127, 128, 200, 512, 1376)
@@ -45,10 +45,12 @@ def test_sums_of_four_bits_are_those_of_every_way(way: int, group: int) -> None:
     rng = np.random.default_rng(group)
     for columns in COLUMNS:
         held = int4(rng.standard_normal((3, columns)).astype(np.float32), group)
-        x = padded(rng, columns, group, extreme=columns % 2 == 0)
-        sums = x.reshape(-1, 32).sum(1, dtype=np.int32)
+        x = padded(rng, columns, 64, extreme=columns % 2 == 0)
+        paired = np.zeros(-(-len(x) // group) * group if group > 64 else len(x), np.int8)
+        paired[: len(x)] = x.reshape(-1, 64)[:, ORDER].reshape(-1)
+        starts = -8 * paired.reshape(-1, 2, 8, 4).sum((1, 3), dtype=np.int32)
         for row, dense in enumerate(held.dense().astype(np.float64)):
-            given = (held.packed[row].ctypes.data, held.scales[row].ctypes.data, x.ctypes.data, sums.ctypes.data)
+            given = (held.packed[row].ctypes.data, held.scales[row].ctypes.data, paired.ctypes.data, starts.ctypes.data)
             found = mine(*given, held.scales.shape[1], group // 32)
             assert found == plain(*given, held.scales.shape[1], group // 32)
             products = dense * x[:columns]

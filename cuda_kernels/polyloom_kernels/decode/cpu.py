@@ -260,7 +260,7 @@ def read(
     x, h = np.empty((count, width), np.float32), np.empty((count, width), np.float32)
     joint = np.empty((count, queries + 2 * kv_heads * size), np.float32)
     mixed, thought = np.empty((count, queries), np.float32), np.empty((count, width), np.float32)
-    rounded = np.empty((count, room(matrices)), np.int8)
+    rounded = np.empty((2, count, room(matrices)), np.int8)
     embed(matrices[0], tokens, added, x, parts)
     for number in range(len(layers)):
         layer, gain = layers[number], gains[number]

@@ -12,10 +12,10 @@ from numba import njit
 from polyloom_kernels.decode import job
 from polyloom_kernels.decode.attention import one_head
 from polyloom_kernels.decode.job import LOOK, PRODUCT, THREADS, WHAT
-from polyloom_kernels.decode.plan import COLUMNS, EIGHT, GROUP, GROUPS, KIND
-from polyloom_kernels.decode.product import round_off, some_outputs
+from polyloom_kernels.decode.plan import COLUMNS, EIGHT, FLOAT32, FOUR, GROUP, GROUPS, KIND
+from polyloom_kernels.decode.product import pair_up, round_off, some_outputs
 from polyloom_kernels.gang import done, offer, pause, take, wait
-from polyloom_kernels.integers import BLOCK, SMALL
+from polyloom_kernels.integers import BLOCK, LANES
 
 SHARES = 4  # parts of a product for each thread: a thread that is held up does fewer
 SOME = 64  # places back, from where on heads are worth sharing
@@ -72,19 +72,20 @@ def room(matrices):
 
 @njit(nogil=True, error_model="numpy")
 def multiply(gang, rounded, matrices, x, y):
-    """See the module; `matrices` are rows of the plan, `rounded` int8 (at least n, room) is for what becomes of x."""
-    count, columns = x.shape
-    blocks = np.empty((count, rounded.shape[1] // SMALL), np.int32)
-    steps, sums, wanted = np.empty(count, np.float32), np.empty(count, np.int32), False
+    """See the module; `matrices` are rows of the plan, `rounded` int8 (2, n or more, room) is for what becomes of x."""
+    (count, columns), size, kind = x.shape, rounded.shape[2], FLOAT32
+    steps, sums = np.empty(count, np.float32), np.empty(count, np.int32)
+    starts = np.empty((count, size // BLOCK * LANES), np.int32)
     for n in range(len(matrices)):
-        wanted |= matrices[n, KIND] >= EIGHT
-    if wanted:
-        for n in range(count):
-            steps[n], sums[n] = round_off(x[n], rounded[n], blocks[n])
+        kind = max(kind, matrices[n, KIND])
+    for n in range(count if kind >= EIGHT else 0):
+        steps[n], sums[n] = round_off(x[n], rounded[0, n])
+    for n in range(count if kind >= FOUR else 0):
+        pair_up(rounded[0, n], rounded[1, n], starts[n])
     gang[WHAT], gang[job.INPUTS], gang[job.X], gang[job.WIDTH] = PRODUCT, count, x.ctypes.data, columns
     gang[job.MATRICES], gang[job.COUNT] = matrices.ctypes.data, len(matrices)
-    gang[job.ROUNDED], gang[job.ROOMY], gang[job.BLOCKS] = rounded.ctypes.data, rounded.shape[1], blocks.ctypes.data
-    gang[job.STEPS], gang[job.SUMS] = steps.ctypes.data, sums.ctypes.data
+    gang[job.ROUNDED], gang[job.PAIRED], gang[job.ROOMY] = rounded[0].ctypes.data, rounded[1].ctypes.data, size
+    gang[job.STEPS], gang[job.SUMS], gang[job.STARTS] = steps.ctypes.data, sums.ctypes.data, starts.ctypes.data
     total, alone = y.shape[1], gang[THREADS] == 1
     gang[job.Y], gang[job.OUTPUTS] = y.ctypes.data, total
     parts = 1 if alone else min(total, gang[THREADS] * SHARES)

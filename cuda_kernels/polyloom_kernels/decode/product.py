@@ -13,14 +13,15 @@ import numpy as np
 from numba import carray, njit  # pyright: ignore[reportPrivateImportUsage]
 
 from polyloom_kernels.decode.job import (
-    BLOCKS,
     COUNT,
     INPUTS,
     MATRICES,
     OUTPUTS,
+    PAIRED,
     PART,
     ROOMY,
     ROUNDED,
+    STARTS,
     STEPS,
     SUMS,
     WIDTH,
@@ -46,7 +47,7 @@ from polyloom_kernels.decode.plan import (
 from polyloom_kernels.dots import BFLOAT16 as HALVES
 from polyloom_kernels.dots import FLOAT32 as REALS
 from polyloom_kernels.dots import tile
-from polyloom_kernels.integers import BLOCK, GENERIC, MADD, SMALL, VNNI, eight, four
+from polyloom_kernels.integers import BLOCK, GENERIC, LANES, MADD, SMALL, VNNI, eight, four
 from polyloom_kernels.intrinsics import pointer
 
 U = np.uint64
@@ -105,12 +106,12 @@ def quarter(dot):
     @njit(nogil=True, error_model="numpy")
     def run(record, job, low, high, first):
         stride, bias, groups, blocks = record[STRIDE], record[BIAS], record[GROUPS], record[GROUP] // SMALL
-        count, x, line = job[INPUTS], job[ROUNDED], job[ROOMY]
-        steps, sums, each = carray(pointer(job[STEPS]), (count,), np.float32), job[BLOCKS], 4 * (job[ROOMY] // SMALL)
+        count, x, line = job[INPUTS], job[PAIRED], job[ROOMY]
+        steps, starts, each = carray(pointer(job[STEPS]), (count,), np.float32), job[STARTS], line // BLOCK * 4 * LANES
         address, scales = record[ADDRESS] + low * stride, record[SCALES] + 2 * low * groups
         for row in range(low, high):
             for n in range(count):
-                found = steps[n] * dot(address, scales, x + n * line, sums + n * each, groups, blocks)
+                found = steps[n] * dot(address, scales, x + n * line, starts + n * each, groups, blocks)
                 put(job, bias, row, n, first + row, found)
             address += stride
             scales += 2 * groups
@@ -159,9 +160,9 @@ def some_outputs(job, number):
 
 
 @njit(nogil=True, fastmath={"reassoc", "nsz"}, error_model="numpy")  # not fused: as NumPy does it, to the last bit
-def round_off(x, out, blocks):
-    """Whole numbers of x in `out`, zero behind its end, and their sums in blocks of 32; gives the step, and the sum."""
-    size, most = U(len(x)), F(0)
+def round_off(x, out):
+    """Whole numbers of x in `out`, zero behind its end; gives the step, and their sum."""
+    size, most, total = U(len(x)), F(0), np.int32(0)
     for k in range(size):
         most = max(most, abs(x[k]))
     step = most / F(127)
@@ -170,20 +171,23 @@ def round_off(x, out, blocks):
         out[k] = np.int8(0)
     for k in range(size):
         out[k] = np.int8(np.int32(np.floor(x[k] * inverse + F(0.5))))
-    total = np.int32(0)
-    for block in range(U(len(blocks))):
-        found, at = np.int32(0), block * U(SMALL)
-        for k in range(U(SMALL)):
-            found += np.int32(out[at + k])
-        blocks[block] = found
-        total += found
+    for k in range(size):
+        total += np.int32(out[k])
     return step, total
 
 
-@njit(nogil=True)
-def room(matrices):
-    """Columns of the widest input of these matrices, rounded: whole blocks, and whole groups of 4 bits."""
-    found = 0
-    for n in range(len(matrices)):
-        found = max(found, matrices[n, COLUMNS], matrices[n, GROUPS] * matrices[n, GROUP])
-    return (found + BLOCK - 1) // BLOCK * BLOCK
+@njit(nogil=True, error_model="numpy")
+def pair_up(x, out, starts):
+    """Whole numbers x in the order in which weights of 4 bits come, and −8 times the eight sums of each turn."""
+    for turn in range(U(len(x) // BLOCK)):
+        first, places = turn * U(BLOCK), turn * U(LANES)
+        for k in range(U(SMALL // 2)):
+            out[first + k] = x[first + k]
+            out[first + U(16) + k] = x[first + U(32) + k]
+            out[first + U(32) + k] = x[first + U(16) + k]
+            out[first + U(48) + k] = x[first + U(48) + k]
+        for place in range(U(LANES)):
+            total, at = np.int32(0), first + U(4) * place
+            for k in range(U(4)):
+                total += np.int32(out[at + k]) + np.int32(out[at + U(SMALL) + k])
+            starts[places + place] = np.int32(-8) * total

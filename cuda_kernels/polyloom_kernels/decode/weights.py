@@ -20,7 +20,7 @@ Bend: TypeAlias = Literal["swiglu", "gelu", "gelu_tanh", "relu2"]
 BENDS: tuple[Bend, ...] = get_args(Bend)
 STORED = ("float32", "uint16", "int8", "uint8")  # weights as they may be stored
 WHOLE = STORED[2:]  # of which sums are of whole numbers
-BLOCK = 32  # columns of packed 4 bits that a group is a multiple of
+BLOCK = 32  # columns of packed 4 bits that lie together: a group is one block, or pairs of blocks
 MOST = 60_000  # columns of whole numbers whose sum is sure to be an int32
 
 
@@ -255,9 +255,10 @@ def _packed(one: Placed, scales: Numbers) -> int:
     if scales.dtype != np.uint16 or len(scales) != one.rows or not groups or not scales.flags.c_contiguous:
         raise ValueError(f"{one.name} scales: expected uint16 ({one.rows}, groups), got {scales.dtype} {scales.shape}.")
     group = 2 * one.matrix.weight.shape[-1] // groups
-    if group < BLOCK or group % BLOCK or groups != -(-one.columns // group):
+    if (group != BLOCK and (group % (2 * BLOCK) or not group)) or groups != -(-one.columns // group):
         raise ValueError(
-            f"{one.name} scales: {one.columns} columns do not make {groups} groups of a multiple of {BLOCK}."
+            f"{one.name} scales: {one.columns} columns do not make {groups} groups of {BLOCK} or of a multiple of "
+            f"{2 * BLOCK}, but of {group}."
         )
     return groups * group // 2
 
