@@ -1,0 +1,5 @@
+"""Music: the theory of harmony."""
+
+from polyloom.music import theory
+
+__all__ = ["theory"]
