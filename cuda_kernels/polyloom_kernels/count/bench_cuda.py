@@ -27,7 +27,8 @@ def rows(machine: Device, ceilings: Ceilings) -> Iterator[dict[str, Any]]:
     size = len(tokens) - 1
     bits = (bench.VOCABULARY**2 - 1).bit_length()
     for ranks in (True, False):
-        moved = size * (40 + 24 * -(-bits // cuda.USUAL.digit) + 8 * ranks)
+        word = 8 if bits + ranks * (size - 1).bit_length() > 32 else 4
+        moved = size * (16 + 3 * word * (1 + -(-bits // cuda.USUAL.digit)) + 8 * ranks)
         yield _row(
             f"count on a GPU, {size / 1e6:.2g}M bigrams{'' if ranks else ' without ranks'}",
             *(size, moved / ceilings.copy, "ratio >= 5"),

@@ -14,7 +14,7 @@
 #define ROUNDS 16  // words of a thread in a tile
 #define BINS 256   // digits, at most
 
-typedef unsigned long long Word;
+typedef WORD Word;  // of 32 bits where key and place fit into them, else of 64
 
 __device__ inline int digit_of(Word word, int shift, int bins) { return (int)(word >> shift) & (bins - 1); }
 
@@ -171,7 +171,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     const int head = i < last ? heads_run(keys, packed, i, places, whole) : 0;
     const int run = before + sum_before(head, sums) + head - 1;
     if (head) {
-      distinct[run] = whole ? keys[packed[i] & mask] : (long long)((packed[i] >> places) + (Word)low);
+      const unsigned long long beyond = packed[i] >> places;  // the least key; without a sign, it may wrap around
+      distinct[run] = whole ? keys[packed[i] & mask] : (long long)(beyond + (unsigned long long)low);
       starts[run] = (int)i;
     }
     if (ranks && i < last) ranks[packed[i] & mask] = run;

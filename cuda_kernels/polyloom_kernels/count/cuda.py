@@ -1,10 +1,10 @@
 """`count`, `merge` and `pairs` on a GPU.
 
-Bytes a key of `count`: 16 for its bounds and its word, 24 for each pass of up to 8 bits, 8 twice for the runs, and 8
-for its rank: about 144 for keys of 30 bits with ranks, where a sort of 64-bit keys with 64-bit places moves 256 and
-what comes after it as much again.  Bytes a key of `merge`: 24 read for it and 24 written, and what the search in the
-other run takes, which stays in the caches.  A pair is a key that is counted without ranks.  The host waits once for the
-bounds and once for the number of runs.
+Bytes a key of `count`, of words of w bytes: 16 + w for its bounds and its word, 3 w for each pass of up to 8 bits, 2 w
+for the runs, and 8 for its rank: 144 for keys of 30 bits with ranks, 76 without, where a sort of 64-bit keys with
+64-bit places moves 256 before anything is counted.  Bytes a key of `merge`: 24 read for it and 24 written, and what the
+search in the other run takes, which stays in the caches.  A pair is a key that is counted without ranks.  The host
+waits once for the bounds and once for the number of runs.
 """
 
 from collections.abc import Sequence
@@ -20,23 +20,40 @@ ROUNDS = 16  # words of a thread in a tile of `scatter`, as in the source
 MOST = 2**31 - 1  # keys
 
 COUNT, MERGE, PAIRS = (Path(__file__).with_name(f"{name}.cu") for name in ("count", "merge", "pairs"))
-KEYS, WORDS = "const long long*", "const unsigned long long*"
-SPAN = Kernel(COUNT, "span", (KEYS, "long long", "long long*"))
-PACK = Kernel(COUNT, "pack", (KEYS, *["long long"] * 2, *["int"] * 3, "unsigned long long*"))
-HISTOGRAM = Kernel(COUNT, "histogram", (WORDS, *["long long"] * 2, "int", "int", "int*"))
-OFFSETS = Kernel(COUNT, "offsets", ("int*", "int", "int*"))
-SCATTER = Kernel(
-    COUNT,
-    "scatter",
-    (WORDS, *["long long"] * 2, "int", "int", "const int*", "const int*", "unsigned long long*"),
-)
-HEADS = Kernel(COUNT, "heads", (KEYS, WORDS, *["long long"] * 2, "int", "int", "int*"))
-EMIT = Kernel(
-    COUNT,
-    "emit",
-    (KEYS, WORDS, *["long long"] * 2, "int", "int", "long long", "const int*", "long long*", "int*", "long long*"),
-)
-WIDTHS = Kernel(COUNT, "widths", ("const int*", "int", "long long", "long long*"))
+KEYS = "const long long*"
+WIDE = (("WORD", "unsigned long long"),)
+SPAN = Kernel(COUNT, "span", (KEYS, "long long", "long long*"), WIDE)
+OFFSETS = Kernel(COUNT, "offsets", ("int*", "int", "int*"), WIDE)
+WIDTHS = Kernel(COUNT, "widths", ("const int*", "int", "long long", "long long*"), WIDE)
+
+
+class Words(NamedTuple):
+    """The kernels that read words of one kind."""
+
+    kind: str
+    bits: int
+    pack: Kernel
+    histogram: Kernel
+    scatter: Kernel
+    heads: Kernel
+    emit: Kernel
+
+    @classmethod
+    def of(cls, kind: str, bits: int) -> "Words":
+        """The kernels compiled for it."""
+        read, share = (f"const {kind}*", "long long", "long long"), ("int", "int")
+        signatures = {
+            "pack": (KEYS, "long long", "long long", "int", "int", "int", f"{kind}*"),
+            "histogram": (*read, *share, "int*"),
+            "scatter": (*read, *share, "const int*", "const int*", f"{kind}*"),
+            "heads": (KEYS, *read, *share, "int*"),
+            "emit": (KEYS, *read, *share, "long long", "const int*", "long long*", "int*", "long long*"),
+        }
+        kernels = [Kernel(COUNT, name, signature, (("WORD", kind),)) for name, signature in signatures.items()]
+        return cls(kind, bits, *kernels)
+
+
+WORDS = Words.of("unsigned", 32), Words.of("unsigned long long", 64)
 MEET = Kernel(MERGE, "meet", (KEYS, "int", KEYS, "int", "long long", "int*", "int*"))
 SETTLE = Kernel(
     MERGE,
@@ -61,20 +78,9 @@ NARROW = TARGETS["unsigned short"].macros
 PAIR_KEYS = Kernel(PAIRS, "pair_keys", ("const int*", "int", KEYS, *["int"] * 3, "long long", "long long*"), NARROW)
 PAIR_ROWS = Kernel(PAIRS, "pair_rows", (KEYS, *["int"] * 3, "long long*"), NARROW)
 KERNELS = (
-    SPAN,
-    PACK,
-    HISTOGRAM,
-    OFFSETS,
-    SCATTER,
-    HEADS,
-    EMIT,
-    WIDTHS,
-    MEET,
-    SETTLE,
-    JOIN,
-    *TARGETS.values(),
-    PAIR_KEYS,
-    PAIR_ROWS,
+    *(SPAN, OFFSETS, WIDTHS),
+    *(kernel for words in WORDS for kernel in (words.pack, words.histogram, words.scatter, words.heads, words.emit)),
+    *(MEET, SETTLE, JOIN, *TARGETS.values(), PAIR_KEYS, PAIR_ROWS),
 )
 
 
@@ -102,15 +108,16 @@ def count(machine: Machine, keys: Any, ranks: bool, cut: Cut = USUAL) -> tuple[A
         return tuple(machine.empty((0,), "long long") for _ in range(3))
     low, bits = _span(machine, keys, cut)
     places = (size - 1).bit_length() if ranks else 0
-    room = 64 - places
-    packed, spare = (machine.empty((size,), "unsigned long long") for _ in range(2))
+    words = WORDS[bits + places > WORDS[0].bits]
+    room = words.bits - places
+    packed, spare = (machine.empty((size,), words.kind) for _ in range(2))
     for done in range(0, max(bits, 1), room):
         given = (size, low, done, places, int(done > 0), packed)
-        machine.launch(PACK, (-(-size // cut.threads),), (cut.threads,), keys, *given)
+        machine.launch(words.pack, (-(-size // cut.threads),), (cut.threads,), keys, *given)
         for shift, width in _digits(min(bits - done, room), cut.digit):
-            _pass(machine, packed, spare, places + shift, 2**width, cut)
+            _pass(machine, words, packed, spare, places + shift, 2**width, cut)
             packed, spare = spare, packed
-    return _runs(machine, keys, packed, places, int(bits > room), low, ranks, cut)
+    return _runs(machine, words, keys, packed, places, int(bits > room), low, ranks, cut)
 
 
 def merge(
@@ -180,29 +187,29 @@ def _digits(bits: int, digit: int) -> Sequence[tuple[int, int]]:
     return [(first, last - first) for first, last in pairwise(edges)]
 
 
-def _pass(machine: Machine, packed: Any, out: Any, shift: int, bins: int, cut: Cut) -> None:
+def _pass(machine: Machine, words: Words, packed: Any, out: Any, shift: int, bins: int, cut: Cut) -> None:
     """One digit, from bit `shift` on."""
     (size,), threads = packed.shape, (cut.threads,)
     share, blocks = cut.shared(machine, size, ROUNDS)
     table, totals = machine.empty((bins, blocks), "int"), machine.empty((bins,), "int")
-    machine.launch(HISTOGRAM, (blocks,), threads, packed, size, share, shift, bins, table)
+    machine.launch(words.histogram, (blocks,), threads, packed, size, share, shift, bins, table)
     machine.launch(OFFSETS, (bins,), threads, table, blocks, totals)
-    machine.launch(SCATTER, (blocks,), threads, packed, size, share, shift, bins, table, totals, out)
+    machine.launch(words.scatter, (blocks,), threads, packed, size, share, shift, bins, table, totals, out)
 
 
 def _runs(
-    machine: Machine, keys: Any, packed: Any, places: int, whole: int, low: int, ranks: bool, cut: Cut
+    machine: Machine, words: Words, keys: Any, packed: Any, places: int, whole: int, low: int, ranks: bool, cut: Cut
 ) -> tuple[Any, ...]:
     """What sorted words say."""
     (size,), threads = keys.shape, (cut.threads,)
     share, blocks = cut.shared(machine, size)
     found, total = machine.empty((blocks,), "int"), machine.empty((1,), "int")
-    machine.launch(HEADS, (blocks,), threads, keys, packed, size, share, places, whole, found)
+    machine.launch(words.heads, (blocks,), threads, keys, packed, size, share, places, whole, found)
     machine.launch(OFFSETS, (1,), threads, found, blocks, total)
     runs = _told(machine, total, size)
     distinct, counts = (machine.empty((runs,), "long long") for _ in range(2))
     starts, numbers = machine.empty((runs,), "int"), machine.empty((size if ranks else 0,), "long long")
     given = (keys, packed, size, share, places, whole, low, found, distinct, starts, numbers if ranks else None)
-    machine.launch(EMIT, (blocks,), threads, *given)
+    machine.launch(words.emit, (blocks,), threads, *given)
     machine.launch(WIDTHS, (-(-runs // cut.threads),), threads, starts, runs, size, counts)
     return distinct, counts, numbers

@@ -94,6 +94,7 @@ CASES = (
     case("the ends of int64, without ranks", np.array([ENDS.max, ENDS.min, 0, ENDS.max, -1]), ranks=False),
     case("several blocks", drawn(0, 7, 1_200), cut=ONE),
     case("several tiles, several warps", drawn(0, 50, 4_400)),
+    case("several blocks of wide words", drawn(-(2**30), 2**30, 1_100), cut=Cut(64, 1, 6)),
     case("few keys as a GPU has them", drawn(-120, 120, 300), cut=cuda.USUAL),
     merged("ragged", some(90, 40), some(90, 37, 1)),
     merged("nothing in one", some(9, 0), some(90, 37)),

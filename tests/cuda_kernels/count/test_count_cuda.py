@@ -127,7 +127,7 @@ def test_the_rows_have_figures_peers_and_limits(monkeypatch: pytest.MonkeyPatch)
     machine: Any = Shim()
     found = [Row(**row) for row in bench_cuda.rows(machine, Ceilings(copy=1e9, launch=1e-6))]
     assert [(row.value, row.peer_value, row.bar) for row in found[:2]] == [(1e9 / 300, 1e9 / 300, "ratio >= 5")] * 2
-    assert [row.limit for row in found] == pytest.approx([40 + 48 + 8, 40 + 48, 48])
+    assert [row.limit for row in found] == pytest.approx([16 + 12 * 3 + 8, 16 + 12 * 3, 48])
 
 
 def test_the_peers_find_the_same() -> None:
