@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/ready
 SLOW := browser or lesson or wheel
 
-.PHONY: help lab test test-fast bench gpu check .venv
+.PHONY: help lab demo test test-fast bench gpu check .venv
 .DEFAULT_GOAL := help
 
 help:  ## these lines
@@ -18,6 +18,9 @@ help:  ## these lines
 
 lab: $(READY)  ## open the first lesson in JupyterLab; POLYLOOM_LAB_ARGS="--no-browser --port=8890" goes to jupyter lab
 	$(BIN)/polyloom lab notebooks $(POLYLOOM_LAB_ARGS)
+
+demo: $(READY)  ## open the web demo; POLYLOOM_DEMO_ARGS="--port=8000" goes to polyloom demo
+	$(BIN)/polyloom demo $(POLYLOOM_DEMO_ARGS)
 
 test: check  ## everything CI runs: check, unit tests, lessons, browser, installed wheel
 	$(BIN)/python -m pytest -n auto -m "not ($(SLOW))"

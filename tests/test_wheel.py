@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 CARRIED = {
     "polyloom_widgets/lessons": "notebooks",
     "polyloom_widgets": "widgets/polyloom_widgets",
+    "polyloom_demo": "widgets/polyloom_demo",
     "polyloom_datasets": "datasets/polyloom_datasets",
     "polyloom_kernels": "cuda_kernels/polyloom_kernels",
     "polyloom": "toolkit/polyloom",

@@ -11,7 +11,10 @@ import html
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+
+from polyloom_widgets.base.bundle import bundle
 
 SHIM = Path(__file__).with_name("page.js")
 FRAME = """\
@@ -81,8 +84,12 @@ def _script(module: str) -> str:
         raise ValueError(f"a page needs a module with one line that begins with `export default`; this one has {count}")
     if found := re.search(r"^(?:import|export)\b.*", body, re.M):
         raise ValueError(f"a page needs one module without other imports and exports: {found[0]!r}. Bundle it first.")
-    shim = SHIM.read_text(encoding="utf-8").removeprefix("// @ts-check\n")
-    return f"\nconst widget = (() => {{\n{body}\n}})();\n\n{shim}\nopenPage(widget);\n"
+    return f"\nconst widget = (() => {{\n{body}\n}})();\n\n{_shim()}\nopenPage(widget);\n"
+
+
+@cache
+def _shim() -> str:
+    return re.sub("^export ", "", bundle(SHIM), flags=re.M)
 
 
 def _checked(text: str, what: str) -> str:

@@ -1,0 +1,133 @@
+"""The routes, asked as a page asks: views with their state, messages, files to take along, and clear errors."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+import polyloom
+from demo.says import seen, update
+from polyloom_demo.library import Library
+from polyloom_demo.routes import LARGEST, PARTS, Desk, routes
+from polyloom_demo.visitors import Views
+
+
+@pytest.fixture
+def desk(library: Library, views: Views) -> Desk:
+    return Desk(library, views)
+
+
+@pytest.fixture
+def client(desk: Desk) -> Iterator[TestClient]:
+    app = FastAPI()
+    app.include_router(routes(desk))
+    with TestClient(app) as found:
+        yield found
+
+
+def opened(client: TestClient, **asked: Any) -> dict[str, Any]:
+    answer = client.post("/polyloom/open", json={"kind": "mix", **asked})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def said(client: TestClient, view: str, *messages: dict[str, Any]) -> dict[str, Any]:
+    return client.post("/polyloom/say", json={"view": view, "messages": list(messages)}).json()
+
+
+def test_two_visitors_never_see_each_other_s_faders(client: TestClient) -> None:
+    mine, yours = opened(client), opened(client)
+    flags = [False] * 5
+    steps = [{"weights": [3.0, 0, 0, 0, 0], "muted": flags, "soloed": flags}]
+    news = seen(said(client, mine["view"], update(steps=steps, cursor=0))["said"])
+    assert news["exact"]["weights"] == [3.0, 0, 0, 0, 0]
+    assert said(client, yours["view"])["said"] == []
+    assert said(client, yours["view"])["recipe"] == yours["recipe"]
+    assert said(client, mine["view"])["recipe"]["weights"]["sea"] == 3.0
+
+
+def test_a_recipe_in_the_address_sets_the_desk(client: TestClient) -> None:
+    recipe = opened(client)["recipe"] | {"weights": {"sea": 0.25}, "prompt": "Stir the", "muted": ["kitchen"]}
+    found = opened(client, recipe=recipe)
+    assert found["note"] == ""
+    assert found["state"]["prompt"] == "Stir the"
+    assert found["recipe"]["weights"]["sea"] == 0.25
+    assert found["recipe"]["muted"] == ["kitchen"]
+
+
+@pytest.mark.parametrize("recipe", [{"damaged": True}, {}, [], "x", 1, {"polyloom": "recipe", "format": 9}])
+def test_a_recipe_that_does_not_fit_is_told_and_the_desk_opens(client: TestClient, recipe: object) -> None:
+    found = opened(client, recipe=recipe)
+    assert found["note"].startswith("The address holds a recipe that does not fit: ")
+    assert found["recipe"]["prompt"] == "At night the"
+
+
+def test_the_next_example_takes_the_place_of_the_last(client: TestClient, views: Views) -> None:
+    first = opened(client)["view"]
+    opened(client, example=1, instead=first)
+    assert len(views) == 1
+    answer = client.post("/polyloom/say", json={"view": first, "messages": []})
+    assert answer.status_code == 410
+    assert "Reload the page" in answer.json()["error"]
+
+
+def test_the_files_are_those_of_the_view(client: TestClient, tmp_path: Path) -> None:
+    view = opened(client, example=1)
+    page = client.get(f"/polyloom/take/{view['view']}/page.html")
+    assert page.headers["content-disposition"] == 'attachment; filename="polyloom-page.html"'
+    assert "This page needs no Python" in page.text
+    assert json.loads(client.get(f"/polyloom/take/{view['view']}/recipe.json").text) == view["recipe"]
+    model = tmp_path / "mix.psamc"
+    model.write_bytes(client.get(f"/polyloom/take/{view['view']}/mix.psamc").content)
+    polyloom.verify(model)
+    mix = polyloom.load(model)
+    assert isinstance(mix, polyloom.Layered)
+    assert mix.weights == view["recipe"]["weights"]
+
+
+def test_what_there_is_not_is_said(client: TestClient) -> None:
+    view = opened(client, kind="route")["view"]
+    assert client.get(f"/polyloom/take/{view}/mix.psamc").json() == {"error": "There is no mix.psamc of this view."}
+    assert client.get(f"/polyloom/take/{view}/..%2Fx").status_code in (400, 404)
+    assert client.get("/polyloom/take/nobody/page.html").status_code == 410
+    assert client.get("/polyloom/kinds.py").status_code == 404
+    writing = opened(client, kind="generate")["view"]
+    assert "Nothing was written yet" in client.get(f"/polyloom/take/{writing}/recipe.json").json()["error"]
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"[]", b"1", b"[" * 100_000, b'{"kind": "mix"' + b" " * LARGEST])
+def test_a_body_that_is_none_is_refused(client: TestClient, body: bytes) -> None:
+    answer = client.post("/polyloom/open", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+def test_only_json_is_taken_since_no_foreign_page_can_send_it(client: TestClient) -> None:
+    answer = client.post("/polyloom/open", content=b'{"kind": "mix"}', headers={"Content-Type": "text/plain"})
+    assert (answer.status_code, answer.json()) == (400, {"error": "Expected JSON."})
+
+
+def test_while_the_transformer_learns_the_page_is_told_how_far_it_is(client: TestClient) -> None:
+    answer = client.post("/polyloom/open", json={"kind": "attend"})
+    assert answer.status_code == 202
+    assert answer.json()["error"].startswith("A small transformer is learning from the texts of this demo: 0 %")
+
+
+def test_health(client: TestClient) -> None:
+    opened(client)
+    found = client.get("/health").json()
+    assert found == {
+        "status": "ok", "version": polyloom.__version__, "views": 1, "most": 4, "transformer": "learning",
+    }  # fmt: skip
+
+
+def test_every_part_of_the_page_is_there(client: TestClient) -> None:
+    for name in PARTS:
+        answer = client.get(f"/polyloom/{name}")
+        assert answer.status_code == 200
+        assert len(answer.content) > 1000
+        assert ("css" in answer.headers["content-type"]) is name.endswith(".css")

@@ -1,0 +1,90 @@
+"""What the demo shows, as a table: kinds of views, each with examples to click.
+
+An example makes a widget from the models of the house.  The first one is what a visitor sees when a tab opens.  Tabs
+and explanations stand in `layout`, the drawing is the widgets' own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from polyloom.errors import InputError
+from polyloom.generate.sampling import Sampling
+from polyloom_demo.library import Library
+from polyloom_widgets.attention.attention import AttentionView
+from polyloom_widgets.base.widget import Widget
+from polyloom_widgets.generation.generation import GenerationView
+from polyloom_widgets.mixer.mixer import Mixer
+from polyloom_widgets.routing.routing import RoutingView
+
+
+@dataclass(frozen=True)
+class Example:
+    """A button, and the widget behind it."""
+
+    label: str
+    make: Callable[[Library], Widget]
+
+
+def _desk(prompt: str, **weights: float) -> Callable[[Library], Widget]:
+    def make(library: Library) -> Widget:
+        mix = library.mix
+        mix = mix.with_weights({name: weights.get(name, 0.0) for name in mix.layers}) if weights else mix
+        return Mixer(mix, prompt, cast("Any", library.held_out))
+
+    return make
+
+
+def _attention(text: str, second: str | None = None) -> Callable[[Library], Widget]:
+    return lambda library: AttentionView(library.transformer(), text, second=second)
+
+
+def _speakers(text: str) -> Callable[[Library], Widget]:
+    return lambda library: RoutingView(library.routed, text)
+
+
+def _question(text: str) -> Callable[[Library], Widget]:
+    return lambda library: RoutingView(library.router, text)
+
+
+def _writing(prompt: str, **weights: float) -> Callable[[Library], Widget]:
+    def make(library: Library) -> Widget:
+        mix = library.mix.with_weights(weights) if weights else library.mix
+        others = {f"only {name}": library.mix.models[name] for name in ("sea", "contracts", "lullabies")}
+        return GenerationView(mix, prompt, Sampling(temperature=0.6, seed=1, max_tokens=40), mixes=others)
+
+    return make
+
+
+KINDS: dict[str, tuple[Example, ...]] = {
+    "mix": (
+        Example("Five voices", _desk("At night the")),
+        Example("A contract at sea", _desk("The tenant shall", sea=1.0, contracts=0.6)),
+        Example("A recipe to fall asleep by", _desk("Stir the", kitchen=1.0, lullabies=1.0)),
+    ),
+    "attend": (
+        Example("One sentence", _attention("At night the boats come home to the harbour.")),
+        Example("A word that comes back", _attention("The tenant pays the rent, and the tenant keeps the key.")),
+        Example("Two texts", _attention("Stir the soup and add the salt.", "Stir the soup and hoist the sail.")),
+    ),
+    "route": (
+        Example("Who speaks?", _speakers("Stir the soup. At night the tide comes in. The tenant shall pay the rent.")),
+        Example("Who should answer?", _question("Who is liable if the boat sinks in the harbour?")),
+        Example("A question with two sides", _question("Is there salt in the soup or in the waves?")),
+    ),
+    "generate": (
+        Example("Five voices", _writing("At night the")),
+        Example("Mostly sea", _writing("The captain", sea=3.0)),
+        Example("Mostly contracts", _writing("The parties agree", contracts=3.0)),
+    ),
+}
+
+
+def made(kind: object, number: object, library: Library) -> Widget:
+    """The widget of an example; InputError if there is none such, Waiting if it cannot be made yet."""
+    examples = KINDS.get(kind) if isinstance(kind, str) else None
+    if examples is None:
+        raise InputError(f"There is no view {kind!r}; there are {', '.join(KINDS)}.")
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(examples):
+        raise InputError(f"There is no example {number!r}: they are 0 … {len(examples) - 1}.")
+    return examples[number].make(library)
