@@ -171,7 +171,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     const int head = i < last ? heads_run(keys, packed, i, places, whole) : 0;
     const int run = before + sum_before(head, sums) + head - 1;
     if (head) {
-      const unsigned long long beyond = packed[i] >> places;  // the least key; without a sign, it may wrap around
+      const unsigned long long beyond = packed[i] >> places;  // `low`; without a sign, because the sum may wrap around
       distinct[run] = whole ? keys[packed[i] & mask] : (long long)(beyond + (unsigned long long)low);
       starts[run] = (int)i;
     }
