@@ -9,6 +9,7 @@ from polyloom_kernels import _device
 from polyloom_kernels.shim.build import missing
 
 OPERATIONS = {
+    "attend": ("cpu", "cuda"),
     "count": ("cpu", "cuda"),
     "decode": ("cpu",),
     "experts": ("cpu",),

@@ -19,14 +19,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from polyloom_kernels.attend import reference
+from polyloom_kernels._cuda import Device, on_gpu
+from polyloom_kernels.attend import cuda, reference
 from polyloom_kernels.attend.pages import Longs, Pages, check, whole
 from polyloom_kernels.jit import Backend, Compiled, frozen
 from polyloom_kernels.threads import cut, each
 
 Floats = NDArray[np.float32]
 
-COMPILED = Compiled("polyloom_kernels.attend.cpu")
+COMPILED = Compiled("polyloom_kernels.attend.cpu", cuda=True)
 KINDS = {"float32": 0, "int8": 2}  # of `polyloom_kernels.dots`
 SPEED = 1e8  # numbers of keys and values a second that NumPy attends to, about
 ENDLESS = 1 << 40  # tokens of a page that has all of a text
@@ -41,7 +42,7 @@ class Rules(NamedTuple):
 
 
 def attend(
-    query: Floats,
+    query: Any,
     pages: Pages,
     lengths: ArrayLike,
     table: ArrayLike | None = None,
@@ -51,17 +52,21 @@ def attend(
     window: int = 0,
     backend: Backend = "auto",
     threads: int = 1,
-) -> Floats:
+) -> Any:
     """What each head of a step brings, float32 (B, H, h); zero of a text without tokens.
 
     `query` float32 (B, H, h), `lengths` whole numbers (B,), `table` (B, n) as `Pages` says, or None if page b is text
     b.  `scale` is 1 / √h unless it is given; a `cap` or `window` of 0 is none.  Compiled code gives the same bits for
-    any number of threads and whoever else is there.  Raises ValueError for arrays that do not fit.
+    any number of threads and whoever else is there.  Queries and pages may be tensors on a GPU, pages also of float16:
+    so is then what is given back.  Raises ValueError for arrays that do not fit.
     """
-    query, many = np.asarray(query), whole("lengths", lengths)
+    gpu, many = on_gpu(backend, query), whole("lengths", lengths)
+    query = query if gpu else np.asarray(query)
     rows = np.arange(len(query))[:, None] if table is None else whole("table", table)
     check(query, pages, many, rows)
     rules = _rules(query, scale, cap, window)
+    if gpu:
+        return _on_gpu(query, pages, many, rows, rules)
     compiled = COMPILED.chosen(backend, _work(pages, many) / SPEED)
     if compiled is None or not len(query):
         return reference.attend(query, pages, many, rows, *rules).astype(np.float32)
@@ -125,9 +130,21 @@ class Apart:
         return _compiled(self.compiled, query, alike, (places, self._strides), ENDLESS, lines, rules, self.threads)
 
 
-def _rules(query: Floats, scale: float | None, cap: float, window: int) -> Rules:
-    if query.dtype != np.float32 or query.ndim != 3:
-        raise ValueError(f"Expected float32 queries (B, H, h), got {query.dtype} {query.shape}.")
+def _on_gpu(query: Any, pages: Pages, lengths: Longs, table: Longs, rules: Rules) -> Any:
+    kind = str(pages.keys.dtype).removeprefix("torch.")
+    if kind not in cuda.KINDS:
+        raise ValueError(f"On a GPU keys and values are {', '.join(cuda.KINDS)}, got {kind}.")
+    machine = Device.of(query)
+    seen = np.minimum(lengths, rules.window) if rules.window else lengths
+    sides = machine.array(table, "long long"), machine.array(lengths, "long long")
+    asked = cuda.Asked(*sides, int(seen.max(initial=0)), *rules)
+    placed = Pages(*(None if part is None else part.contiguous() for part in pages))
+    return cuda.run(machine, query.contiguous(), placed, cuda.KINDS[kind], asked)
+
+
+def _rules(query: Any, scale: float | None, cap: float, window: int) -> Rules:
+    if str(query.dtype).removeprefix("torch.") != "float32" or query.ndim != 3:
+        raise ValueError(f"Expected float32 queries (B, H, h), got {query.dtype} {tuple(query.shape)}.")
     usual = query.shape[-1] ** -0.5 if scale is None else scale
     if not (np.isfinite(usual) and np.isfinite(cap) and cap >= 0 and window >= 0):
         raise ValueError(f"Expected a scale, and a cap and a window of 0 or more; got {scale}, {cap} and {window}.")

@@ -1,5 +1,7 @@
 """`attend`: the reference is the softmax of a text, compiled code is near it, and pages are the text."""
 
+import shutil
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polyloom_kernels.attend as face
+from polyloom_kernels._device import usable
 from polyloom_kernels.attend import Apart, Pages, attend, cpu, narrowed, operation
+from polyloom_kernels.shim import Shim
 
 BACKENDS: tuple[Any, ...] = ("reference", "cpu")
 
@@ -258,6 +262,37 @@ def test_numpy_serves_until_the_compiled_code_is_ready(monkeypatch: pytest.Monke
     expected = texts.ask("reference")
     monkeypatch.setattr(operation, "COMPILED", Never())
     np.testing.assert_array_equal(texts.ask("auto"), expected)
+
+
+def test_a_gpu_that_is_not_there_is_no_silent_fall_back() -> None:
+    if usable():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(RuntimeError, match=r'The back end "cuda" cannot be used: \w+'):
+        Texts([9], 1, 1, 8, 16).ask("cuda")
+
+
+def test_what_a_gpu_is_asked_is_what_the_definition_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shim in the place of a GPU: everything but the launch is the same."""
+    if shutil.which("g++") is None:
+        pytest.skip("g++, which compiles for the shim, is not installed")
+
+    class Tensor(np.ndarray):
+        def contiguous(self) -> np.ndarray:
+            return np.array(self)
+
+    monkeypatch.setattr(operation, "on_gpu", lambda backend, *_: backend == "cuda")
+    monkeypatch.setattr(operation, "Device", SimpleNamespace(of=lambda tensor: Shim()))
+    texts = Texts([9, 300, 0], 2, 3, 16, 32)
+    for rules in ({}, {"window": 40}, {"cap": 2.0}):
+        expected = texts.ask("reference", **rules)
+        asked = texts.query.view(Tensor), Pages(*(part.view(Tensor) for part in texts.pages[:2])), texts.lengths
+        np.testing.assert_allclose(attend(*asked, texts.table, backend="cuda", **rules), expected, rtol=0, atol=1e-5)
+    double = Pages(*(part.astype(np.float64).view(Tensor) for part in texts.pages[:2]))
+    with pytest.raises(ValueError, match="On a GPU keys and values are float32, float16, int8, got float64"):
+        attend(texts.query.view(Tensor), double, texts.lengths, texts.table, backend="cuda")
+    large = Pages(*np.zeros((2, 1, 1, 4, 264), np.float32).view(Tensor))
+    with pytest.raises(ValueError, match="at most 256 numbers, got 264"):
+        attend(np.zeros((1, 1, 264), np.float32).view(Tensor), large, [4], backend="cuda")
 
 
 @pytest.mark.parametrize("name", face.__all__)
