@@ -136,6 +136,8 @@ def test_a_damaged_state_is_refused() -> None:
         restored(manifest, {n: array for n, array in arrays.items() if n != name})
     with pytest.raises(FileError, match=r"blocks\.0\.attention\.q is damaged: expected numbers and scales of"):
         restored(manifest, {**arrays, name: arrays[name].astype(np.float32)})
+    with pytest.raises(InputError, match="8 or 4 bits, got bits=3"):
+        restored({**manifest, "bits": 3}, arrays)
     with pytest.raises(FileError, match=r"not of this model: blocks\.0\.attention\.q\.more"):
         restored(manifest, {**arrays, "weights.blocks.0.attention.q.more": arrays[name]})
 

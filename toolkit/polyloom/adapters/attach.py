@@ -85,7 +85,10 @@ def detach(model: TransformerModel) -> TransformerModel:
 
 
 def merge(model: TransformerModel) -> TransformerModel:
-    """The same as plain weights, with all adapters merged; maps that none of them changes are shared."""
+    """The same as plain weights, with all adapters merged; maps that none of them changes are shared.
+
+    Of a `quantised` base come the weights that its numbers stand for, so the result takes the memory of plain ones.
+    """
     _attached(model)
     return TransformerModel(model.plain, model.vocabulary)
 

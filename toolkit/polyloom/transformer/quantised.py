@@ -34,9 +34,10 @@ from polyloom_kernels.quantized.inside import dense, product, tensors
 
 Bits: TypeAlias = Literal[8, 4]
 KIND = "quantised"  # of the file
+GROUP = 64  # inputs that share a scale of 4 bits
 
 
-def quantised(model: TransformerModel, bits: Bits = 8, group: int = 64) -> TransformerModel:
+def quantised(model: TransformerModel, bits: Bits = 8, group: int = GROUP) -> TransformerModel:
     """The model with the linear maps of its blocks in `bits` bits; all else is shared with the model.
 
     With 8 there is a scale for each output, with 4 one for each `group` inputs of it: 32, 64 or 128.  Adapters are
@@ -44,8 +45,7 @@ def quantised(model: TransformerModel, bits: Bits = 8, group: int = 64) -> Trans
     """
     if not isinstance(model, TransformerModel):  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
         raise InputError(f"Expected a TransformerModel to quantise, got {type(model).__name__}.")
-    if bits not in (8, 4):
-        raise InputError(f"Weights are held in 8 or 4 bits, got bits={bits!r}.")
+    _check(bits)
     decoder = shared(model.plain)
     try:
         _put(decoder, {name: _rounded(linear, bits, group) for name, linear in _maps(decoder).items()})
@@ -56,7 +56,7 @@ def quantised(model: TransformerModel, bits: Bits = 8, group: int = 64) -> Trans
 
 def restored(manifest: Mapping[str, Any], arrays: Arrays) -> TransformerModel:
     """The model that `Quantised.state` described; FileError if a part is missing or damaged."""
-    bits, group = manifest["bits"], manifest["group"]
+    bits, group = _check(manifest["bits"]), manifest.get("group", GROUP)
     wanted: dict[str, tuple[torch.dtype, torch.dtype]] = {}
 
     def prepare(decoder: Decoder) -> None:
@@ -113,7 +113,8 @@ class Quantised(Provenance):
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """All weights by name, those of the maps as numbers and scales."""
         manifest, arrays = to_state(self.decoder, self.vocabulary)
-        return {**manifest, "kind": KIND, "bits": self.bits, "group": self.group}, arrays
+        grouped = {"group": self.group} if self.bits == 4 else {}
+        return {**manifest, "kind": KIND, "bits": self.bits, **grouped}, arrays
 
     def __str__(self) -> str:
         held = bricks(self.decoder).values()
@@ -125,6 +126,12 @@ class Quantised(Provenance):
         decoder = shared(self.decoder)
         _put(decoder, {name: _dense(brick) for name, brick in bricks(decoder).items()})
         return decoder
+
+
+def _check(bits: Bits) -> Bits:
+    if bits not in (8, 4):
+        raise InputError(f"Weights are held in 8 or 4 bits, got bits={bits!r}.")
+    return bits
 
 
 def bricks(decoder: Decoder) -> dict[str, QuantisedLinear]:
