@@ -12,6 +12,7 @@ On a GPU the table and the matrices lie in its memory.  A table there is written
 so calls that were queued before still see the old slot.  On a CPU a call sees the bank as it was when it began.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,7 +70,7 @@ def thin(a: Any, b: Any, factor: float = 1.0) -> Thin:
         )
     if kind(a) not in STORED or kind(a) != kind(b) or isinstance(a, np.ndarray) != isinstance(b, np.ndarray):
         raise ValueError(f"Expected A and B both float32 or both bfloat16, on one device; got {a.dtype} and {b.dtype}.")
-    if not np.isfinite(factor):
+    if not isinstance(factor, int | float | np.floating) or not math.isfinite(factor):  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
         raise ValueError(f"The factor must be finite, got {factor!r}.")
     return Thin(laid(a), laid(b.T), float(factor))
 
@@ -116,8 +117,8 @@ class Bank:
 
         Raises ValueError for a slot that there is not and an adapter that does not fit.
         """
-        if not 0 <= slot < len(self):
-            raise ValueError(f"The bank has slots 0 to {len(self) - 1}, got {slot}.")
+        if not isinstance(slot, int | np.integer) or not 0 <= slot < len(self):  # pyright: ignore[reportUnnecessaryIsInstance] - may be untyped
+            raise ValueError(f"The bank has slots 0 to {len(self) - 1}, got {slot!r}.")
         if adapter is not None:
             self._check(adapter)
         record = words([adapter])

@@ -39,10 +39,11 @@ def lora(
     """Add to `out` (N, outputs), float32, what the adapters of each row make of `x` (N, inputs), and return it.
 
     `slots` whole numbers (N,), or (N, K) for rows with several; `scales` of the same shape.  Without `out` it is made,
-    of zeros.  A row's adapters are added in order, and compiled code gives it the same bits whoever else is there.
-    With a bank on a GPU all are tensors there, `x` and `out` float32 or bfloat16, and a slot that there is not adds
-    nothing, because to look would be to wait.  Raises ValueError for arrays that do not fit, for a slot that there is
-    not, and for another back end than that of the bank; RuntimeError with the reason if its GPU cannot be used.
+    of zeros.  A row's adapters are added in order, and compiled code gives it the same bits whoever else is there; with
+    "auto", NumPy answers until that is ready, and differs in the last ones.  With a bank on a GPU all are tensors
+    there, `x` and `out` float32 or bfloat16, and a slot that there is not adds nothing, because to look would be to
+    wait.  Raises ValueError for arrays that do not fit, for a slot that there is not, and for another back end than
+    that of the bank; RuntimeError with the reason if its GPU cannot be used.
     """
     if (bank.device is not None and backend == "auto") or backend == "cuda":
         return _on_gpu(x, slots, bank, scales, out)

@@ -193,6 +193,8 @@ def one(rank: int = 2, inputs: int = 12, outputs: int = 9, kind: Any = np.float3
 PUT: list[tuple[Any, str]] = [
     (lambda bank: bank.put(5, None), "slots 0 to 4, got 5"),
     (lambda bank: bank.put(-1, None), "slots 0 to 4, got -1"),
+    (lambda bank: bank.put("sql", None), "slots 0 to 4, got 'sql'"),
+    (lambda bank: thin(np.zeros((2, 12), np.float32), np.zeros((9, 2), np.float32), None), "finite, got None"),  # pyright: ignore[reportArgumentType]
     (lambda bank: bank.put(0, one(17)), r"r ≤ 16, 12.*got \(17, 12\)"),
     (lambda bank: bank.put(0, one(inputs=11)), "takes adapters"),
     (lambda bank: bank.put(0, one(outputs=8)), "takes adapters"),

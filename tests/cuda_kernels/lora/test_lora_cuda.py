@@ -101,3 +101,30 @@ def test_the_rows_of_a_gpu_ask_what_they_say(monkeypatch: pytest.MonkeyPatch) ->
     ):  # the peer rounds in between, and both at the end
         torch.testing.assert_close(ours, theirs, atol=0.02, rtol=0.02)
         assert ours.abs().max() > 0.1
+
+
+@pytest.mark.gpu
+def test_a_captured_graph_sees_a_swap() -> None:
+    if _device.why() is not None:
+        pytest.skip(f"no GPU can be used here: {_device.why()}")
+    torch: Any = pytest.importorskip("torch")
+    matrices = [(torch.randn(rank, 64).cuda(), torch.randn(40, rank).cuda()) for rank in (3, 8, 5)]
+    bank = Bank(64, 40, slots=2, rank=8, device="cuda")
+    for slot in range(2):
+        bank.put(slot, thin(*matrices[slot]))
+    x, slots, out = torch.randn(4, 64).cuda(), torch.tensor([0, 1, -1, 0]).cuda(), torch.zeros(4, 40).cuda()
+
+    def said(held: list[int]) -> Any:
+        rows = [x.new_zeros(40) if n < 0 else matrices[held[n]][1] @ (matrices[held[n]][0] @ x[row])
+                for row, n in enumerate(slots.tolist())]  # fmt: skip
+        return torch.stack(rows)
+
+    lora(x, slots, bank, out=out)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        lora(x, slots, bank, out=out.zero_())
+    graph.replay()
+    torch.testing.assert_close(out, said([0, 1]), atol=1e-4, rtol=1e-4)
+    bank.put(0, thin(*matrices[2]))
+    graph.replay()
+    torch.testing.assert_close(out, said([2, 1]), atol=1e-4, rtol=1e-4)
