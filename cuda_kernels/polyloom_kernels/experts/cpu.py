@@ -3,8 +3,9 @@
 """`experts` compiled for the processor: each weight of a chosen expert comes from memory once, for all its tokens.
 
 Rows of weights are taken in pairs: a row of `gate` with the one of `up`, a row of the upper half of `down` with one of
-the lower.  A pair meets up to six tokens at a time, twelve sums in the registers, while the tokens of an expert stay in
-the cache.  A token's sums are made in the same order whoever else is there, so its result is the same to the last bit.
+the lower.  A pair meets as many tokens at a time as have their sums in the registers, six or eight, while the tokens of
+an expert stay in the cache.  A token's sums are made in the same order whoever else is there, so its result is the same
+to the last bit.
 """
 
 import numpy as np
@@ -17,11 +18,11 @@ from polyloom_kernels.intrinsics import pointer
 from polyloom_kernels.route.cpu import arrange
 
 U = np.uint64
-MOST = 6  # tokens that meet a pair of rows at a time: more sums than that do not fit into the registers
 AHEAD = 4096  # bytes: of 800 to 12,288 the fastest, by a sixth over 1,600
-# Of bfloat16, which takes more arithmetic a byte, vectors of AVX-512 where there are any: faster by a third.
 FEATURES = cpu_target.target_context.codegen().magic_tuple()[2]  # pyright: ignore[reportAttributeAccessIssue]
-MANY = 2 * LANES if "+avx512f" in FEATURES.split(",") else LANES
+AVX512 = "+avx512f" in FEATURES.split(",")
+MOST = 8 if AVX512 else 6  # tokens that meet a pair of rows at a time: the registers hold no more sums
+LONG = 2 * LANES if AVX512 else LANES  # of a vector for bfloat16, which takes more arithmetic a byte: faster by a third
 
 
 def paired(kind, count):
@@ -29,7 +30,7 @@ def paired(kind, count):
 
     Whole numbers only, because each array would be a dozen arguments, and this is called for a tenth of a microsecond.
     """
-    dots = tile(kind, 2, count, 1, AHEAD, LANES if kind == FLOAT32 else MANY)
+    dots = tile(kind, 2, count, 1, AHEAD, LANES if kind == FLOAT32 else LONG)
 
     @njit(nogil=True)
     def run(first, second, columns, x, rows, one, two):
@@ -42,8 +43,8 @@ def paired(kind, count):
     return run
 
 
-REAL2, REAL4, REAL6 = paired(FLOAT32, 2), paired(FLOAT32, 4), paired(FLOAT32, 6)
-BRAIN2, BRAIN4, BRAIN6 = paired(BFLOAT16, 2), paired(BFLOAT16, 4), paired(BFLOAT16, 6)
+REAL2, REAL4, REAL6, REAL8 = paired(FLOAT32, 2), paired(FLOAT32, 4), paired(FLOAT32, 6), paired(FLOAT32, 8)
+BRAIN2, BRAIN4, BRAIN6, BRAIN8 = paired(BFLOAT16, 2), paired(BFLOAT16, 4), paired(BFLOAT16, 6), paired(BFLOAT16, 8)
 
 
 @njit(nogil=True)
@@ -54,14 +55,18 @@ def pair(kind, count, first, second, columns, x, rows, one, two):
             REAL2(first, second, columns, x, rows, one, two)
         elif count <= 4:
             REAL4(first, second, columns, x, rows, one, two)
-        else:
+        elif count <= 6:
             REAL6(first, second, columns, x, rows, one, two)
+        else:
+            REAL8(first, second, columns, x, rows, one, two)
     elif count <= 2:
         BRAIN2(first, second, columns, x, rows, one, two)
     elif count <= 4:
         BRAIN4(first, second, columns, x, rows, one, two)
-    else:
+    elif count <= 6:
         BRAIN6(first, second, columns, x, rows, one, two)
+    else:
+        BRAIN8(first, second, columns, x, rows, one, two)
 
 
 @njit(nogil=True)
