@@ -13,11 +13,10 @@ from polyloom_kernels.decode import job
 from polyloom_kernels.decode.attention import one_head
 from polyloom_kernels.decode.job import LOOK, PRODUCT, THREADS, WHAT
 from polyloom_kernels.decode.plan import COLUMNS, EIGHT, FLOAT32, FOUR, GROUP, GROUPS, KIND
-from polyloom_kernels.decode.product import pair_up, round_off, some_outputs
+from polyloom_kernels.decode.product import SHARES, pair_up, round_off, some_outputs
 from polyloom_kernels.gang import done, offer, pause, take, wait
 from polyloom_kernels.integers import BLOCK, LANES
 
-SHARES = 4  # parts of a product for each thread: a thread that is held up does fewer
 SOME = 64  # places back, from where on heads are worth sharing
 
 
@@ -88,7 +87,7 @@ def multiply(gang, rounded, matrices, x, y):
     gang[job.STEPS], gang[job.SUMS], gang[job.STARTS] = steps.ctypes.data, sums.ctypes.data, starts.ctypes.data
     total, alone = y.shape[1], gang[THREADS] == 1
     gang[job.Y], gang[job.OUTPUTS] = y.ctypes.data, total
-    parts = 1 if alone else min(total, gang[THREADS] * SHARES)
+    parts = 1 if alone else gang[THREADS] * SHARES
     gang[job.PART] = (total + parts - 1) // parts
     lead(gang, parts, alone)
 

@@ -86,7 +86,7 @@ def _step(network: Int8Network) -> Step:
     def step(token: int, place: int) -> int:
         nonlocal state
         logits, state = network.read([token], place + 1, None if place == 0 else state, 1)
-        return int(logits.argmax())
+        return int(logits.numpy().argmax())
 
     return step
 
