@@ -31,7 +31,7 @@ class KernelError(RuntimeError):
 
 
 class _Launch(ctypes.Structure):
-    """The same fields in the same order as in `cpu.hpp`."""
+    """The same fields in the same order as in `fibers.hpp`."""
 
     _fields_ = (
         ("grid", ctypes.c_uint * 3),
