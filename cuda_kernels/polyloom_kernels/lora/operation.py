@@ -92,10 +92,10 @@ def _on_gpu(x: Any, slots: Any, bank: Bank, scales: Any, out: Any) -> Any:
     if bank.device is None:
         raise ValueError('The bank does not lie on a GPU: Bank(…, device="cuda").')
     torch: Any = import_module("torch")
-    slots = torch.as_tensor(slots, dtype=torch.int64, device=x.device)
-    share = None if scales is None else torch.as_tensor(scales, dtype=torch.float32, device=x.device)
+    slots = torch.as_tensor(slots, dtype=torch.int64, device=x.device).contiguous()
+    share = None if scales is None else torch.as_tensor(scales, dtype=torch.float32, device=x.device).contiguous()
     out = x.new_zeros(x.shape[0], bank.outputs) if out is None else out
-    return launched(machine, x, slots, bank, share, out)
+    return launched(machine, x.contiguous(), slots, bank, share, out)
 
 
 def ready(device: Any = None) -> bool:

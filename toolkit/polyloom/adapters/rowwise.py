@@ -47,7 +47,7 @@ class Rowwise(nn.Module):
         super().__init__()
         self.linear = linear
         low = [request.low for request in requests]
-        self.thin = Slotted([row or [] for row in low], linear.weight.device) if any(low) else None
+        self.thin = Slotted([row or [] for row in low]) if any(low) else None
         self.others = _alike({n: request.brick for n, request in enumerate(requests) if request.low is None})
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class Slotted:
     They are added in the dtype of their matrices; of several, in the widest.
     """
 
-    def __init__(self, texts: Sequence[Sequence[tuple[LowRank, float]]], device: torch.device) -> None:
+    def __init__(self, texts: Sequence[Sequence[tuple[LowRank, float]]]) -> None:
         self.updates = list(dict.fromkeys(update for text in texts for update, _ in text))
         self.dtype = reduce(torch.promote_types, {update.a.dtype for update in self.updates})
         places = {update: slot for slot, update in enumerate(self.updates)}
@@ -75,6 +75,7 @@ class Slotted:
         asked = [[(places[update], scale * update.factor) for update, scale in text] for text in texts]
         filled = np.array([text + [(-1, 0.0)] * (most - len(text)) for text in asked])  # (B, K, 2)
         self.slots, self.scales = frozen(filled[:, :, 0].astype(np.int64)), frozen(filled[:, :, 1])
+        device = self.updates[0].a.device
         on_gpu = device.type == "cuda"
         known = (torch.float32, torch.bfloat16) if on_gpu else (torch.float32,)
         self.bank = Bank.of(self._laid(), device if on_gpu else None) if self.dtype in known else None
