@@ -119,7 +119,9 @@ def test_the_page_decides_as_python_does(mixture: TransformerModel, router: Rout
     const out = { chosen: given.scores.map((row) => chosenOf(given.table, row, given.moved)),
       flips: given.scores.map((row) => given.table.experts.map((_, e) => flipDistance(given.table, row, [], e))),
       loads: loads(given.table, (t) => given.scores[t], given.moved), bits: given.scores.map(bitsOf),
-      asis: routedAnew(given.parts, {}), without: routedAnew(given.parts, { contract: 0 }) };
+      asis: routedAnew(given.parts, {}), without: routedAnew(given.parts, { contract: 0 }),
+      levels: {} };
+    for (const name of Object.keys(given.parts.features)) out.levels[name] = levelAt(given.parts, {}, name);
     console.log(JSON.stringify(out));"""
     script = f"{code}\nconst given = {json.dumps(given)};\n{run}"
     done = subprocess.run([node, "--input-type=module"], input=script, capture_output=True, text=True, check=True)
@@ -137,6 +139,12 @@ def test_the_page_decides_as_python_does(mixture: TransformerModel, router: Rout
                 after = e in np.argsort(-(row + offsets), kind="stable")[:2]
                 assert (before != after) is now
     assert out["asis"]["scores"] == pytest.approx(list(router.route(view.text).scores.values()), abs=1e-5)
+    flips = router.route(view.text).flips()
+    assert {n: level for n, level in out["levels"].items() if level is not None} == {
+        name: pytest.approx(1 - flips[name], abs=1e-3 * max(1, abs(flips[name])))
+        for name in out["levels"]
+        if name in flips
+    }
     contract = router.parts(view.text)["contract"]
     z = np.log(out["asis"]["scores"]) - contract
     expected = np.exp(z) / (np.exp(z).sum() + out["asis"]["none"])

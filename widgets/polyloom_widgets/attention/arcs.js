@@ -39,6 +39,7 @@ export function arcs(eye, life, redraw, pin) {
     const to = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: shown.rows - 1 }[event.key];
     if (to !== undefined && to >= 0 && to < shown.rows) {
       eye.point(to);
+      shown = { ...shown, token: to }; // the next key may come before the next frame
       left.children[to].scrollIntoView({ block: "nearest" });
     } else if (event.key === "Enter" || event.key === " ") pin(at < shown.rows ? at : -1);
     else if (event.key === "Escape") { eye.point(-1); pin(-1); }

@@ -6,7 +6,7 @@
  * is a function that makes its elements and returns `{element, draw}`. A token under the hand is the query in all of them.
  */
 import { Questions } from "../base/ask.js";
-import { attribute, button, keepClicks, keepKeys, Lifetime, make, write } from "../base/dom.js";
+import { attribute, button, keepClicks, keepKeys, Lifetime, make, textField, write } from "../base/dom.js";
 import { matrix } from "../base/matrix.js";
 import { saving } from "../base/save.js";
 import { arcs } from "./arcs.js";
@@ -18,7 +18,7 @@ import { panels } from "./panels.js";
 import { tokens } from "./tokens.js";
 
 const TRAITS = ["text", "readings", "figures", "thumbs", "stored", "stored_p", "reading", "chosen", "look", "measure", "token", "ablated", "compare", "effect", "error"];
-const ANEW = ["readings", "thumbs"]; // after which pictures that were asked for are of another text
+const ANEW = ["readings", "thumbs", "stored", "stored_p"]; // after which pictures that were asked for are of another text
 
 /** @param {{model: any, el: HTMLElement}} view @returns {() => void} */
 function render({ model, el }) {
@@ -31,14 +31,14 @@ function render({ model, el }) {
   const questions = new Questions(model, life, redraw, (error) => { refused = error; });
   const heads = new Heads(model, questions);
   const eye = new Eye(heads);
-  const pin = (/** @type {number} */ query) => { heads.set({ token: query }); redraw(); };
-  const bar = toolbar(heads, life, redraw);
+  const pin = (/** @type {number} */ query) => { heads.set({ token: query === heads.token ? -1 : query }); };
+  const bar = toolbar(heads, life);
   bar.element.append(saving(life, root, { name: "attention", rows: () => shareRows(eye.look()) }));
-  const overviewPart = overview(heads, life, redraw);
+  const overviewPart = overview(heads, life);
   const matrixPart = matrix(eye, life, redraw, pin, { what: "attention matrix", does: "Arrows move over queries and keys, Enter pins a query" });
   const arcsPart = arcs(eye, life, redraw, pin);
   const tokensPart = tokens(heads, eye, life, redraw, pin);
-  const nextPart = next(heads, life, redraw);
+  const nextPart = next(heads, life);
   const panelsPart = panels(heads, life, redraw);
   const banner = make("div", { class: "pl-trouble", role: "alert", hidden: true });
   const title = make("p", { class: "pl-title pl-shown-name" });
@@ -56,7 +56,7 @@ function render({ model, el }) {
     write(banner, trouble ? `⚠ ${trouble}` : "");
     attribute(banner, "hidden", !trouble);
     attribute(waiting, "hidden", look !== null || trouble !== "");
-    write(title, `${keyName(heads.chosen, heads.silenced)}${heads.comparing ? `: ${heads.reading.name} less ${heads.readings[1 - heads.at].name}` : ""}`);
+    write(title, `${keyName(heads.chosen, heads.silenced)}${heads.comparing ? `: ${heads.reading.name} less ${heads.readings[1 - heads.at].name}, blue is more, orange is less` : ""}: ${model.get("look") === "arcs" ? "words on the left look at words on the right" : "each row looks at its columns"}`);
     attribute(picture, "data-stale", look === null);
     if (!look) return;
     const lines = model.get("look") === "arcs";
@@ -70,31 +70,28 @@ function render({ model, el }) {
   return () => { life.end(); root.remove(); };
 }
 
-/** What is shown and how, and the text where there is a model to read another. @param {Heads} heads @param {Lifetime} life @param {() => void} redraw */
-function toolbar(heads, life, redraw) {
+/** What is shown and how, and the text where there is a model to read another. @param {Heads} heads @param {Lifetime} life */
+function toolbar(heads, life) {
   const { model } = heads;
   const reading = /** @type {HTMLSelectElement} */ (make("select", { class: "pl-select", "aria-label": "Reading" }));
   const looks = ["matrix", "arcs"].map((name) => button(name === "matrix" ? "Matrix" : "Lines", { class: "pl-button pl-small", "data-look": name }));
   const means = [button("Mean", { class: "pl-button pl-small", "data-key": '["all"]', title: "the mean of all heads" }), button("Roll-out", { class: "pl-button pl-small", "data-key": '["rollout"]', title: "what flows through all layers (Abnar and Zuidema 2020)" })];
   const compare = button("Difference", { class: "pl-button pl-small", title: "this reading less the other" });
-  const text = /** @type {HTMLInputElement} */ (make("input", { type: "text", class: "pl-text-field", "aria-label": "Text: Enter reads it", spellcheck: "false", autocomplete: "off" }));
-  const element = make("div", { class: "pl-bar" }, reading, text, make("span", { class: "pl-space" }), ...means, ...looks, compare);
-  for (const one of looks) life.listen(one, "click", () => { heads.set({ look: one.getAttribute("data-look") }); redraw(); });
-  for (const one of means) life.listen(one, "click", () => { heads.set({ chosen: JSON.parse(one.getAttribute("data-key") ?? "") }); redraw(); });
-  life.listen(compare, "click", () => { heads.set({ compare: !heads.comparing }); redraw(); });
-  life.listen(reading, "change", () => { heads.set({ reading: Number(reading.value), token: -1 }); redraw(); });
-  life.listen(text, "change", () => { if (text.value !== model.get("text")) heads.set({ text: text.value }); redraw(); });
-  life.listen(text, "keydown", (/** @type {KeyboardEvent} */ event) => { if (event.key === "Escape") { text.value = model.get("text") ?? ""; event.stopPropagation(); } });
+  const text = textField(life, "Text: Enter reads it", (now) => heads.set({ text: now }));
+  const element = make("div", { class: "pl-bar" }, reading, text.element, make("span", { class: "pl-space" }), ...means, ...looks, compare);
+  for (const one of looks) life.listen(one, "click", () => heads.set({ look: one.getAttribute("data-look") }));
+  for (const one of means) life.listen(one, "click", () => heads.set({ chosen: JSON.parse(one.getAttribute("data-key") ?? "") }));
+  life.listen(compare, "click", () => heads.set({ compare: !heads.comparing }));
+  life.listen(reading, "change", () => heads.set({ reading: Number(reading.value), token: -1 }));
   let named = "";
-  let written = "";
 
   const draw = () => {
     const names = JSON.stringify(heads.readings.map((one) => one.name));
     if (names !== named) { named = names; reading.replaceChildren(...heads.readings.map((one, n) => make("option", { value: n }, one.name))); }
     if (reading.value !== String(heads.at)) reading.value = String(heads.at);
     reading.hidden = heads.readings.length < 2;
-    text.hidden = !model.get("asks") || heads.readings.length > 1;
-    if (written !== model.get("text")) { written = model.get("text") ?? ""; text.value = written; }
+    text.element.hidden = !model.get("asks") || heads.readings.length > 1;
+    text.show(model.get("text") ?? "");
     for (const one of looks) attribute(one, "aria-pressed", String(one.getAttribute("data-look") === (model.get("look") ?? "matrix")));
     for (const one of means) attribute(one, "aria-pressed", String(one.getAttribute("data-key") === JSON.stringify(heads.chosen)));
     means[1].hidden = !heads.reading.itself;

@@ -25,8 +25,10 @@ export class Heads {
   constructor(model, questions) {
     this.model = model;
     this.questions = questions;
-    /** @type {Map<string, Uint8Array>} */
+    /** @type {Map<string, Uint8Array>} what was asked for */
     this.kept = new Map();
+    /** @type {Map<string, Uint8Array>} what came along, cut out once: a picture stays the same object */
+    this.cut = new Map();
     this.waiting = "";
     this.failure = "";
   }
@@ -47,8 +49,7 @@ export class Heads {
 
   /** Set traits and tell Python. @param {Record<string, unknown>} traits */
   set(traits) {
-    for (const [name, value] of Object.entries(traits)) this.model.set(name, value);
-    this.model.save_changes();
+    this.questions.report(traits);
   }
 
   /** Entropy, distance and first token's share of a head of the present reading. @param {number} layer its place @param {number} head */
@@ -72,6 +73,7 @@ export class Heads {
   /** Forget what was asked for: the text is another one. */
   forget() {
     this.kept.clear();
+    this.cut.clear();
     this.waiting = "";
     this.failure = "";
   }
@@ -81,7 +83,7 @@ export class Heads {
     const name = JSON.stringify([at, ...key]);
     const one = this.readings[at];
     const size = one.queries.length * one.keys.length;
-    const found = this.kept.get(name) ?? this.carried(name);
+    const found = this.kept.get(name) ?? this.cut.get(name) ?? this.carried(name);
     if (found?.length === size) return found;
     if (this.offline) this.failure = "This page carries the pictures of other heads, not of this one.";
     else if (this.waiting !== name) this.fetch(at, key, name);
@@ -94,7 +96,11 @@ export class Heads {
     for (const key of this.model.get("stored") ?? []) {
       const one = this.readings[key[0]];
       const size = one ? one.queries.length * one.keys.length : 0;
-      if (JSON.stringify(key) === name) return bytesOf(this.model.get("stored_p")).subarray(start, start + size);
+      if (JSON.stringify(key) === name) {
+        const found = bytesOf(this.model.get("stored_p")).subarray(start, start + size);
+        if (found.length === size) this.cut.set(name, found);
+        return found;
+      }
       start += size;
     }
     return undefined;

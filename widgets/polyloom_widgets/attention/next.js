@@ -10,8 +10,8 @@ import { keyName } from "./heads.js";
 /** @typedef {import("./heads.js").Heads} Heads */
 /** @typedef {{token: number, piece: string, before: number, after: number}} Said */
 
-/** @param {Heads} heads @param {import("../base/dom.js").Lifetime} life @param {() => void} redraw */
-export function next(heads, life, redraw) {
+/** @param {Heads} heads @param {import("../base/dom.js").Lifetime} life */
+export function next(heads, life) {
   const silence = button("Silence this head", { class: "pl-button pl-small" });
   const all = button("Hear all", { class: "pl-button pl-small" });
   const headline = make("p", { class: "pl-cost", role: "status" });
@@ -24,9 +24,8 @@ export function next(heads, life, redraw) {
     const [, layer, head] = /** @type {[string, number, number]} */ (heads.chosen);
     const others = heads.silenced.filter((one) => one[0] !== layer || one[1] !== head);
     heads.set({ ablated: isSilenced() ? others : [...others, [layer, head]] });
-    redraw();
   });
-  life.listen(all, "click", () => { heads.set({ ablated: [] }); redraw(); });
+  life.listen(all, "click", () => { heads.set({ ablated: [] }); });
 
   const draw = () => {
     const effect = heads.model.get("effect");

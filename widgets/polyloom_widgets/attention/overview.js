@@ -14,8 +14,8 @@ import { keyName } from "./heads.js";
 
 const MEASURE_NAMES = ["pattern", "entropy", "distance", "first token"];
 
-/** @param {Heads} heads @param {import("../base/dom.js").Lifetime} life @param {() => void} redraw */
-export function overview(heads, life, redraw) {
+/** @param {Heads} heads @param {import("../base/dom.js").Lifetime} life */
+export function overview(heads, life) {
   const grid = make("div", { class: "pl-heads", role: "grid", "aria-label": "Heads: a row for each layer" });
   const select = /** @type {HTMLSelectElement} */ (make("select", { class: "pl-select", "aria-label": "What the overview shows" }, ...MEASURE_NAMES.map((name) => make("option", { value: name }, name))));
   const said = make("p", { class: "pl-muted pl-measure-words" });
@@ -25,10 +25,10 @@ export function overview(heads, life, redraw) {
   let rows = []; // of buttons: the layer's name, then its heads
   let drawn = "";
 
-  life.listen(select, "change", () => { heads.set({ measure: select.value }); redraw(); });
+  life.listen(select, "change", () => { heads.set({ measure: select.value }); });
   life.listen(grid, "click", (/** @type {MouseEvent} */ event) => {
     const cell = /** @type {Element} */ (event.target).closest("[data-key]");
-    if (cell) { heads.set({ chosen: together(heads.chosen, JSON.parse(cell.getAttribute("data-key") ?? '["all"]'), event.ctrlKey || event.metaKey || event.shiftKey) }); redraw(); }
+    if (cell) { heads.set({ chosen: together(heads.chosen, JSON.parse(cell.getAttribute("data-key") ?? '["all"]'), event.ctrlKey || event.metaKey || event.shiftKey) }); }
   });
   life.listen(grid, "keydown", (/** @type {KeyboardEvent} */ event) => {
     const row = rows.findIndex((one) => one.includes(/** @type {HTMLElement} */ (event.target)));
@@ -98,7 +98,7 @@ function words(measure, most) {
   if (measure === "entropy") return `entropy: how spread a head looks, empty 0, full ${most.toFixed(2)} bits`;
   if (measure === "distance") return `distance: how far a head looks, empty 0, full ${most.toFixed(1)} tokens`;
   if (measure === "first token") return `first token: how much a head rests there, empty 0, full ${Math.round(100 * most)}\u202f%`;
-  return "pattern: queries down, keys across; fuller is more";
+  return "layers down, heads across; in each picture rows look at columns";
 }
 
 /** @param {{rows: number, columns: number, cells: Uint8Array}} thumb */

@@ -3,7 +3,7 @@
  * Three panels that open on demand, for the token that is pinned, or the last one: the shares as a table, what the model
  * would say if it stopped at each depth (logit lens), and what each part added to what follows (direct attribution).
  */
-import { attribute, button, make, probability, shownToken, style, write } from "../base/dom.js";
+import { attribute, button, make, probability, shownToken, spokenToken, style, write } from "../base/dom.js";
 import { strongest } from "./look.js";
 import { percent } from "./tokens.js";
 
@@ -61,7 +61,7 @@ function tableOf(caption, head, rows) {
 /** @param {Look} look @param {number} query */
 function shareTable(look, query) {
   const rows = strongest(look, query, TABLE_ROWS).map(({ key, share }) => [String(key), shownToken(look.keys[key]), percent(share, look.difference)]);
-  return tableOf(`What ${query} ${shownToken(look.queries[query])} takes from where, most first`, ["key", "token", "share"], rows);
+  return tableOf(`Where token ${query}, “${spokenToken(look.queries[query])}”, looks, most first`, ["key", "token", "share"], rows);
 }
 
 /** @param {{position: number, rows: {depth: string, said: {piece: string, p: number}[]}[]}} found @param {string[]} queries */
@@ -71,7 +71,7 @@ function lensTable({ position, rows }, queries) {
     style(made, "--pl-share", one.p.toFixed(3));
     return made;
   };
-  return tableOf(`After ${position} ${shownToken(queries[position])}: what the model would say if it stopped there. Early layers were never trained to be read so.`,
+  return tableOf(`After token ${position}, “${spokenToken(queries[position])}”: what the model would say if it stopped there. Early layers were never trained to be read so.`,
     ["depth", "first", "second", "third"], rows.map((row) => [row.depth, ...row.said.map(cell)]));
 }
 
@@ -84,7 +84,7 @@ function attributionList({ piece, position, terms, total, residual }, queries) {
     return made;
   };
   const rows = terms.map((term) => [term.name, bar(term.value), signedFigure(term.value)]);
-  const table = tableOf(`Why ${shownToken(piece)} after ${position} ${shownToken(queries[position])}: what each part added`, ["part", "", "logit"], [...rows, ["total", "", signedFigure(total)], ["residual", "", residual.toExponential(1)]]);
+  const table = tableOf(`Why “${spokenToken(piece)}” after token ${position}, “${spokenToken(queries[position])}”: what each part added`, ["part", "", "logit"], [...rows, ["total", "", signedFigure(total)], ["residual", "", residual.toExponential(1)]]);
   write(/** @type {Element} */ (table.querySelector("thead th:nth-child(2)")), "less | more");
   return table;
 }

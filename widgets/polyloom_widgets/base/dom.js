@@ -112,6 +112,23 @@ export function numberField(life, plan) {
   return { element, show: (value) => { if (value !== shown || element.value === "") { shown = value; if (!editing) back(); } } };
 }
 
+/**
+ * A line of text that its owner reads when it is done: Enter or leaving it reports, Escape takes back.
+ * @param {Lifetime} life @param {string} label @param {(text: string) => void} report
+ * @returns {{element: HTMLInputElement, show: (text: string) => void}}
+ */
+export function textField(life, label, report) {
+  const element = /** @type {HTMLInputElement} */ (make("input", { type: "text", class: "pl-text-field", "aria-label": label, spellcheck: "false", autocomplete: "off" }));
+  let shown = "";
+  life.listen(element, "change", () => { if (element.value !== shown) report(shown = element.value); });
+  life.listen(element, "keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Escape" || element.value === shown) return;
+    element.value = shown;
+    event.stopPropagation();
+  });
+  return { element, show: (text) => { if (text !== shown) element.value = shown = text; } };
+}
+
 /** A token as it is shown: a space is ·, a newline ↵, a tab ⇥. @param {string} piece */
 export function shownToken(piece) {
   return piece === "" ? "∅" : piece.replace(/[ \u00a0]/g, "·").replace(/\r?\n|\r/g, "↵").replace(/\t/g, "⇥");

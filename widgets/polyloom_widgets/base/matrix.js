@@ -4,19 +4,22 @@
  *
  * A cell is a byte, share = (byte / 255)², so that small shares can be seen; of two pictures their difference is drawn. A
  * row may have a colour of its own.
- * The canvas is drawn when the picture changes; its size on the page is CSS, and what a hand or a key points at is marked
- * by two bars above it. Where cells are large enough the tokens stand beside them; else the reading below names them.
+ * The canvas is drawn when the picture changes: when `of` is another, or the bytes are another object. Its size on the page
+ * is CSS, and what a hand or a key points at is marked by two bars above it. Where cells are large enough the names stand
+ * beside them; else the sentence over the picture names them.
  */
 import { attribute, make, shownToken, style } from "./dom.js";
 
 /** @typedef {{rows: number, columns: number, queries: string[], keys: string[], of: string, cells: Uint8Array, others?: Uint8Array | null, colours?: number[][], token: number, key: number}} Shares */
 /** @typedef {{point: (query: number, key?: number) => boolean}} Pointer */
-/** @typedef {{what: string, does: string}} Words */
+/** @typedef {{what: string, does: string, row?: (name: string) => string}} Words what it is, what keys do in it, how a row is called */
 
 const CELL = 26; // pixels of a cell, at most
 const NAMED = 11; // pixels from which tokens stand beside their rows and columns
 const LEAST = 2;
-const EDGE = 84; // pixels kept for the names of the rows
+const TALL = 430; // pixels that rows share while their names stand beside them
+const LETTER = 7; // pixels of a name's letter
+const EDGE = 84; // pixels of a row's name, at most; CSS says so too
 
 /** @param {Pointer} eye @param {import("./dom.js").Lifetime} life @param {() => void} redraw @param {(query: number, key: number) => void} pin @param {Words} words */
 export function matrix(eye, life, redraw, pin, words) {
@@ -29,6 +32,7 @@ export function matrix(eye, life, redraw, pin, words) {
   const inner = make("div", { class: "pl-matrix-inner" }, make("span"), columnNames, rowNames, field);
   const element = make("div", { class: "pl-matrix", tabindex: -1 }, inner);
   const context = canvas.getContext("2d");
+  const rowName = words.row ?? shownToken;
   /** @type {Shares | null} */
   let shown = null;
   let drawn = "";
@@ -54,8 +58,10 @@ export function matrix(eye, life, redraw, pin, words) {
     if (!shown || event.ctrlKey || event.metaKey || event.altKey) return;
     const [query, key] = [shown.token < 0 ? shown.rows - 1 : shown.token, shown.key < 0 ? shown.columns - 1 : shown.key];
     const to = { ArrowUp: [query - 1, key], ArrowDown: [query + 1, key], ArrowLeft: [query, key - 1], ArrowRight: [query, key + 1], Home: [query, 0], End: [query, shown.columns - 1], PageUp: [0, key], PageDown: [shown.rows - 1, key] }[event.key];
-    if (to && inside(to[0], to[1])) eye.point(to[0], to[1]);
-    else if (event.key === "Enter" || event.key === " ") pin(query, key);
+    if (to && inside(to[0], to[1])) {
+      eye.point(to[0], to[1]);
+      shown = { ...shown, token: to[0], key: to[1] }; // the next key may come before the next frame
+    } else if (event.key === "Enter" || event.key === " ") pin(query, key);
     else if (event.key === "Escape") { eye.point(-1); pin(-1, -1); }
     else if (!to) return;
     event.preventDefault();
@@ -75,19 +81,21 @@ export function matrix(eye, life, redraw, pin, words) {
   };
   /** Size, cells and names. @param {Shares} look */
   const lay = (look) => {
-    const room = width - EDGE - 2;
-    cell = Math.max(LEAST, Math.min(CELL, Math.floor(room / look.columns)));
-    if (cell < NAMED) cell = Math.max(LEAST, Math.min(CELL, Math.floor((width - 2) / look.columns)));
-    const named = cell >= NAMED;
+    const names = look.queries.map(rowName);
+    const edge = Math.min(EDGE, LETTER * Math.max(...names.map((name) => name.length)) + LETTER);
+    const least = Math.min(Math.floor((width - edge - 2) / look.columns), Math.max(NAMED, Math.floor(TALL / look.rows)));
+    const named = least >= NAMED;
+    cell = Math.max(LEAST, Math.min(CELL, named ? least : Math.floor((width - 2) / look.columns), named ? CELL : NAMED - 1));
     canvas.width = look.columns;
     canvas.height = look.rows;
     context?.putImageData(pixels(look), 0, 0);
     style(inner, "--pl-cell", `${cell}px`);
+    style(inner, "--pl-edge-width", `${edge}px`);
     style(canvas, "width", `${cell * look.columns}px`);
     style(canvas, "height", `${cell * look.rows}px`);
     attribute(inner, "data-named", named);
     attribute(columnNames, "data-short", look.keys.every((piece) => piece.length <= 2)); // short ones need not lie
-    rowNames.replaceChildren(...(named ? look.queries.map((piece) => make("span", {}, shownToken(piece))) : []));
+    rowNames.replaceChildren(...(named ? names.map((name) => make("span", { title: name }, name)) : []));
     columnNames.replaceChildren(...(named ? look.keys.map((piece) => make("span", {}, shownToken(piece))) : []));
   };
   /** @param {Shares} look */

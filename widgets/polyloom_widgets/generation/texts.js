@@ -41,9 +41,7 @@ export class Texts {
 
   /** Set traits and tell Python. @param {Record<string, unknown>} traits */
   set(traits) {
-    for (const [name, value] of Object.entries(traits)) this.model.set(name, value);
-    this.model.save_changes();
-    this.redraw();
+    this.questions.report(traits);
   }
 
   /** Begin a text, fork one, or go on with one. @param {"write" | "fork" | "more"} op @param {Record<string, unknown>} content */

@@ -1,7 +1,15 @@
 // @ts-check
-/** What is shown, read from the model's traits: the tables, a row of scores, what is moved, which token is looked at. */
+/**
+ * What is shown, read from the model's traits: the tables, what was decided in one of them, which token is looked at.
+ *
+ * What was decided is worked out once for the scores and biases it follows from, and not again while a hand moves over it.
+ */
+import { chosenOf, loads } from "./chooser.js";
 
 /** @typedef {import("./chooser.js").Table} Table */
+/** @typedef {{from: unknown[], rows: Float32Array[], chosen: number[][], load: number[], rerouted: number, cells: Uint8Array}} Decided */
+
+const FAINTEST = 60; // byte of a lane's cell, so that who is chosen is seen whatever the share
 
 export class Choices {
   /** @param {any} model @param {import("../base/ask.js").Questions} questions @param {() => void} redraw */
@@ -11,6 +19,8 @@ export class Choices {
     this.redraw = redraw;
     /** @type {number[] | null} */
     this.draft = null; // biases under a hand
+    /** @type {Decided | null} */
+    this.last = null;
     this.hovered = -1; // a token
     this.expert = -1;
     /** @type {Record<number, any>} */
@@ -27,8 +37,14 @@ export class Choices {
   /** @returns {number[]} */
   get moved() { return this.draft ?? this.model.get("moved") ?? []; }
   get asks() { return Boolean(this.model.get("asks")); }
+  get offline() { return Boolean(this.model.get("offline")); }
+  /** @returns {number} the token that is kept, -1 for none */
+  get pinned() { return this.model.get("token") ?? -1; }
   /** The token that is looked at: under the hand, else the pinned one. @returns {number} */
-  get token() { return this.hovered >= 0 ? this.hovered : this.model.get("token") ?? -1; }
+  get token() { return this.hovered >= 0 ? this.hovered : this.pinned; }
+
+  /** Keep a token; the one that is kept already is let go. @param {number} token */
+  pin(token) { this.set({ token: token === this.pinned ? -1 : token }); }
 
   /** The scores of a row of the table. @param {number} t @returns {Float32Array} */
   row(t) {
@@ -40,11 +56,22 @@ export class Choices {
     return found;
   }
 
+  /** Scores and choices of every row of the table, the load, and the lanes: a byte for each expert and token. @returns {Decided} */
+  decided() {
+    const { table, moved } = this;
+    const from = [this.model.get("tables"), this.model.get("scores"), this.at, moved];
+    if (this.last?.from.every((one, n) => one === from[n])) return this.last;
+    const rows = Array.from({ length: table.rows }, (_, t) => this.row(t));
+    const chosen = rows.map((scores) => chosenOf(table, scores, moved));
+    const cells = new Uint8Array(table.experts.length * table.rows);
+    chosen.forEach((experts, t) => experts.forEach((e) => { cells[e * table.rows + t] = Math.max(FAINTEST, Math.round(255 * Math.sqrt(Math.min(1, Math.max(0, rows[t][e]))))); }));
+    this.last = { from, rows, chosen, cells, ...loads(table, (t) => rows[t], moved) };
+    return this.last;
+  }
+
   /** Set traits and tell Python. @param {Record<string, unknown>} traits */
   set(traits) {
-    for (const [name, value] of Object.entries(traits)) this.model.set(name, value);
-    this.model.save_changes();
-    this.redraw();
+    this.questions.report(traits);
   }
 
   /** Point at an expert and a token. @param {number} expert @param {number} [token] */

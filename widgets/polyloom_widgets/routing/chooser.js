@@ -5,7 +5,7 @@
  */
 
 /** @typedef {{kind: "mixture" | "members" | "router", name: string, experts: string[], active: number, bias: number[], threshold: number, rows: number}} Table */
-/** @typedef {{features: Record<string, number[]>, rest: number[], none: number, flips: Record<string, number>}} Parts */
+/** @typedef {{features: Record<string, number[]>, rest: number[], none: number}} Parts */
 
 /** The experts of a row, most wanted first; of equals the first. @param {ArrayLike<number>} scores @param {number[]} bias @param {number[]} moved @returns {number[]} */
 export function ranked(scores, bias, moved) {
@@ -36,6 +36,14 @@ export function routedAnew(parts, scales) {
   const top = Math.max(parts.none, ...z);
   const sum = [parts.none, ...z].reduce((all, one) => all + Math.exp(one - top), 0);
   return { scores: z.map((one) => Math.exp(one - top) / sum), none: Math.exp(parts.none - top) / sum };
+}
+
+/** The strength of a feature at which the second best draws level with the best, all else as it is; none: infinite. @param {Parts} parts @param {Record<string, number>} scales @param {string} name */
+export function levelAt(parts, scales, name) {
+  const { scores } = routedAnew(parts, scales);
+  const [best, second] = ranked(scores, [], []);
+  const adds = parts.features[name];
+  return (scales[name] ?? 1) - Math.log(scores[best] / scores[second]) / (adds[best] - adds[second]);
 }
 
 /** The part of all choices that each expert gets. @param {Table} table @param {(row: number) => ArrayLike<number>} row @param {number[]} moved @returns {{load: number[], rerouted: number}} */

@@ -3,8 +3,8 @@
  * One decision: the experts most wanted for the token that is looked at, how far each is from being chosen or left out,
  * and a slider for each, which moves its bias for all tokens of this layer.
  */
-import { attribute, button, make, numberField, probability, shownToken, write } from "../base/dom.js";
-import { chosenOf, flipDistance, ranked } from "./chooser.js";
+import { attribute, button, make, numberField, probability, spokenToken, style, write } from "../base/dom.js";
+import { flipDistance, ranked } from "./chooser.js";
 
 const LISTED = 8; // experts
 const REACH = 0.5; // of a slider, in units of p
@@ -30,10 +30,12 @@ export function decision(choices, life) {
     if (table !== choices.at) { table = choices.at; rows.clear(); list.replaceChildren(); }
     const { table: shown, moved } = choices;
     const token = choices.token >= 0 && choices.token < shown.rows ? choices.token : 0;
-    const scores = choices.row(token);
+    const { rows: all, chosen } = choices.decided();
+    const scores = all[token];
     const order = ranked(scores, shown.bias, choices.draft === null ? moved : choices.model.get("moved") ?? []).slice(0, LISTED);
-    const speaks = chosenOf(shown, scores, moved);
-    write(title, `${token} ${shownToken(choices.pieces[token] ?? "")}: ${shown.active ? `${shown.active} of ${shown.experts.length} are chosen` : "shares of the members"}`);
+    const speaks = chosen[token];
+    const read = shown.active ? `${shown.active} of ${shown.experts.length} experts read it` : "shares of the members";
+    write(title, `token ${token}, “${spokenToken(choices.pieces[token] ?? "")}”: ${read}`);
     attribute(back, "hidden", !moved.length);
     for (const e of order) if (!rows.has(e)) rows.set(e, decisionRow(life, shown, e, drag));
     const elements = order.map((e) => /** @type {ReturnType<typeof decisionRow>} */ (rows.get(e)).element);
@@ -49,22 +51,27 @@ function decisionRow(life, table, e, drag) {
   const bar = make("i", { class: `pl-load-bar pl-layer pl-layer-${e % 7}${e >= 7 ? " pl-hatched" : ""}` });
   const [share, flip] = [make("span", { class: "pl-load-share" }), make("span", { class: "pl-flip pl-muted" })];
   const slider = /** @type {HTMLInputElement} */ (make("input", { type: "range", class: "pl-bias", min: -REACH, max: REACH, step: 0.005, "aria-label": `bias of ${name}` }));
+  const tick = make("i", { class: "pl-flip-tick", title: "where it would be chosen, or left out" });
   const field = numberField(life, { label: `bias of ${name}, figure`, least: -REACH, most: REACH, step: 0.01, digits: 3, report: (value) => drag(e, value, true) });
-  const element = make("li", {}, make("span", { class: "pl-load-name" }, name), make("span", { class: "pl-load-field" }, bar), share, slider, field.element, flip);
+  const element = make("li", {}, make("span", { class: "pl-load-name" }, name), make("span", { class: "pl-load-field" }, bar), share, make("span", { class: "pl-slider-field" }, slider, tick), field.element, flip);
   life.listen(slider, "input", () => drag(e, Number(slider.value), false));
   life.listen(slider, "change", () => drag(e, Number(slider.value), true));
   life.listen(slider, "dblclick", () => drag(e, 0, true));
 
   /** @param {number} score @param {number} moved @param {boolean} speaks @param {number} far */
   const draw = (score, moved, speaks, far) => {
-    bar.style.setProperty("width", `${(100 * Math.min(1, score)).toFixed(1)}%`);
+    style(bar, "width", `${(100 * Math.min(1, score)).toFixed(1)}%`);
     attribute(element, "data-chosen", speaks);
     write(share, score.toFixed(3));
-    for (const one of [slider, field.element]) attribute(one, "hidden", table.kind !== "mixture");
+    const mixture = table.kind === "mixture";
+    for (const one of [/** @type {Element} */ (slider.parentElement), field.element]) attribute(one, "hidden", !mixture);
+    const level = moved + far; // where the slider would turn the choice
+    tick.hidden = !(Math.abs(level) <= REACH);
+    style(tick, "--pl-at", ((level + REACH) / (2 * REACH)).toFixed(4));
     if (slider.value !== String(moved)) slider.value = String(moved);
     attribute(slider, "aria-valuetext", `${moved.toFixed(3)}, ${speaks ? "chosen" : "not chosen"}`);
     field.show(moved);
-    write(flip, Number.isFinite(far) && table.kind === "mixture" ? (speaks ? `chosen; ${probability(-far)} less would leave it out` : `${probability(far)} more would choose it`) : speaks ? "speaks" : "silent");
+    write(flip, Number.isFinite(far) && mixture ? (speaks ? `chosen; ${probability(-far)} less would leave it out` : `${probability(far)} more would choose it`) : speaks ? "speaks" : "silent");
   };
   return { element, draw };
 }

@@ -6,7 +6,7 @@
  * sums over features. The tick on a slider is where the second best would draw level, if that is within its reach.
  */
 import { attribute, button, make, probability, style, write } from "../base/dom.js";
-import { routedAnew } from "./chooser.js";
+import { levelAt, routedAnew } from "./chooser.js";
 
 const SHOWN_EXPERTS = 8;
 const STRENGTH = 3; // of a slider, at most
@@ -18,7 +18,7 @@ export function routerPanel(choices, life) {
   const back = button("As it is", { class: "pl-button pl-small" });
   const features = make("ol", { class: "pl-features", "aria-label": "Features of the text" });
   const element = make("section", { class: "pl-router", "aria-label": "Router" }, verdict, experts,
-    make("div", { class: "pl-part-head" }, make("span", { class: "pl-title" }, "what speaks for it: 1 as in the text, 0 gone"), make("span", { class: "pl-space" }), back), features);
+    make("div", { class: "pl-part-head" }, make("span", { class: "pl-title" }, "what speaks for it: 1 as in the text, 0 gone; the tick is where the second best draws level"), make("span", { class: "pl-space" }), back), features);
   /** @type {Record<string, number> | null} */
   let draft = null;
   let listed = "";
@@ -31,7 +31,7 @@ export function routerPanel(choices, life) {
     if (released) choices.set({ scales: now });
     else choices.redraw();
   };
-  /** @type {{name: string, slider: HTMLInputElement, said: HTMLElement}[]} */
+  /** @type {ReturnType<typeof featureRow>[]} */
   let rows = [];
 
   const draw = () => {
@@ -41,8 +41,8 @@ export function routerPanel(choices, life) {
     const now = JSON.stringify(parts);
     if (now !== listed) {
       listed = now;
-      rows = names.map((name) => featureRow(life, name, parts, slide));
-      features.replaceChildren(...rows.map((row) => /** @type {HTMLElement} */ (row.slider.closest("li"))));
+      rows = names.map((name) => featureRow(life, name, slide));
+      features.replaceChildren(...rows.map((row) => row.element));
     }
     const { table } = choices;
     const { scores, none } = routedAnew(parts, scales());
@@ -56,6 +56,9 @@ export function routerPanel(choices, life) {
     for (const row of rows) {
       const value = scales()[row.name] ?? 1;
       if (row.slider.value !== String(value)) row.slider.value = String(value);
+      const level = levelAt(parts, scales(), row.name);
+      row.tick.hidden = !(level >= 0 && level <= STRENGTH);
+      style(row.tick, "--pl-at", (level / STRENGTH).toFixed(4));
       const lead = parts.features[row.name][best] - parts.features[row.name][second];
       write(row.said, `${lead < 0 ? "\u2212" : "+"}${Math.abs(lead).toFixed(2)} nats for ${table.experts[best]}${value === 1 ? "" : `, × ${value.toFixed(2)}`}`);
     }
@@ -72,18 +75,14 @@ function expertBar(name, e, score, threshold) {
   return make("li", {}, make("span", { class: "pl-load-name" }, name), make("span", { class: "pl-load-field" }, bar, tick), make("span", { class: "pl-load-share" }, probability(score)));
 }
 
-/** @param {import("../base/dom.js").Lifetime} life @param {string} name @param {import("./chooser.js").Parts} parts @param {(name: string, value: number, released: boolean) => void} slide */
-function featureRow(life, name, parts, slide) {
+/** @param {import("../base/dom.js").Lifetime} life @param {string} name @param {(name: string, value: number, released: boolean) => void} slide */
+function featureRow(life, name, slide) {
   const slider = /** @type {HTMLInputElement} */ (make("input", { type: "range", class: "pl-bias", min: 0, max: STRENGTH, step: 0.05, "aria-label": `strength of ${name}` }));
-  const tick = make("i", { class: "pl-flip-tick", title: "here the second best draws level" });
-  const far = parts.flips[name];
-  const level = far === undefined ? NaN : 1 - far; // so much of the feature is left where the second best draws level
-  tick.hidden = !(level >= 0 && level <= STRENGTH);
-  if (!tick.hidden) style(tick, "left", `${((100 * level) / STRENGTH).toFixed(1)}%`);
+  const tick = make("i", { class: "pl-flip-tick" });
   const said = make("span", { class: "pl-muted pl-flip" });
-  make("li", {}, make("span", { class: "pl-load-name" }, name), make("span", { class: "pl-slider-field" }, slider, tick), said);
+  const element = make("li", {}, make("span", { class: "pl-load-name" }, name), make("span", { class: "pl-slider-field" }, slider, tick), said);
   life.listen(slider, "input", () => slide(name, Number(slider.value), false));
   life.listen(slider, "change", () => slide(name, Number(slider.value), true));
   life.listen(slider, "dblclick", () => slide(name, 1, true));
-  return { name, slider, said };
+  return { element, name, slider, tick, said };
 }

@@ -195,9 +195,5 @@ def _parts(router: Router, text: str) -> dict[str, Any]:
     rest = np.sum([found[name] for name in ("", *order[FEATURES:])], axis=0)
     return {
         "features": {name: found[name].round(6).tolist() for name in order[:FEATURES]},
-        "rest": rest.tolist(), "none": router.calibration.none, "flips": _near(router.route(text).flips(), order),
+        "rest": rest.tolist(), "none": router.calibration.none,
     }  # fmt: skip
-
-
-def _near(flips: Mapping[str, float], order: list[str]) -> dict[str, float]:
-    return {name: flips[name] for name in order[:FEATURES] if name in flips}
