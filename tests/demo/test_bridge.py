@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demo.says import custom, errors, seen, update
@@ -114,6 +114,7 @@ def test_whatever_a_page_says_the_widget_stands(library: Library, kind: str) -> 
     ops = [name.removeprefix("_answer_") for name in dir(views[0].widget) if name.startswith("_answer_")]
     ops = [op for op in ops if op not in ("fit", "generate", "write", "more", "fork")]  # they take their time
 
+    @settings(max_examples=40)
     @given(st.data())
     def hears(data: st.DataObject) -> None:
         served = data.draw(st.sampled_from(views))

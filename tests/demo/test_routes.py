@@ -11,8 +11,10 @@ from fastapi.testclient import TestClient
 
 import polyloom
 from demo.says import seen, update
+from polyloom_datasets import load
 from polyloom_demo.library import Library
-from polyloom_demo.routes import LARGEST, PARTS, Desk, routes
+from polyloom_demo.routes import LARGEST, LINE, PARTS, Desk, routes
+from polyloom_demo.uploads import ALL
 from polyloom_demo.visitors import Views
 
 
@@ -87,6 +89,59 @@ def test_the_files_are_those_of_the_view(client: TestClient, tmp_path: Path) -> 
     mix = polyloom.load(model)
     assert isinstance(mix, polyloom.Layered)
     assert mix.weights == view["recipe"]["weights"]
+
+
+FORM = {"X-Polyloom": "1"}
+
+
+def test_files_become_a_desk(client: TestClient, views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polyloom_demo.routes.OWN_MODELS", 2)
+    before = opened(client)["view"]
+    files = [("files", ("sea.txt", load("sea").text.encode())), ("files", ("law.txt", load("contracts").text.encode()))]
+    found = client.post("/polyloom/compose", files=files, data={"instead": before}, headers=FORM).json()
+    assert [layer["name"] for layer in found["state"]["layers"]] == ["sea", "law"]
+    assert found["module"] == "mixer"
+    assert client.post("/polyloom/say", json={"view": before, "messages": []}).status_code == 410
+    assert client.get(f"/polyloom/take/{found['view']}/mix.psamc").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        ({"files": [("files", ("a.exe", b"x"))], "headers": FORM}, "a.exe: expected a file that ends in"),
+        ({"files": [("files", ("a.txt", b"x. y."))]}, "Expected a form with the header x-polyloom."),
+        ({"files": [("files", (f"{n}.txt", b"x")) for n in range(9)], "headers": FORM}, "Too many files"),
+        ({"content": b"x", "headers": FORM}, "Expected 1 to 8 files, got 0."),
+        ({"files": [("files", ("a.txt", bytes(ALL)))], "headers": FORM}, "All files together may have 64 MB."),
+        ({"files": [("other", ("a.txt", b"x"))], "headers": FORM}, "Expected 1 to 8 files, got 0."),
+    ],
+)
+def test_files_that_are_no_good_get_the_reason(client: TestClient, views: Views, sent: Any, why: str) -> None:
+    answer = client.post("/polyloom/compose", **sent)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(why)
+    assert len(views) == 0
+
+
+def test_a_fault_of_ours_is_told_without_a_page_of_python(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("polyloom_demo.routes.made", lambda *_: 1 / 0)
+    answer = client.post("/polyloom/open", json={"kind": "mix"})
+    assert (answer.status_code, answer.json()["error"]) == (
+        500,
+        "That failed, and the fault is ours: it stands in the demo's log.",
+    )
+    assert "Traceback" in caplog.text
+
+
+def test_a_line_has_an_end(client: TestClient, desk: Desk) -> None:
+    desk._waiting = LINE
+    answer = client.post("/polyloom/open", json={"kind": "mix"})
+    assert (answer.status_code, answer.json()["error"]) == (
+        503,
+        "Too many visitors are waiting just now. Try again in a moment.",
+    )
 
 
 def test_what_there_is_not_is_said(client: TestClient) -> None:

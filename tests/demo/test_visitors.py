@@ -61,6 +61,22 @@ def test_the_one_that_rested_longest_makes_room_but_not_one_in_use(
     assert views[names[0]]
 
 
+def test_one_may_take_more_places(library: Library, views: Views, clock: Clock) -> None:
+    large = views.add(view(library), 3)
+    small = views.add(view(library))
+    with pytest.raises(Full):
+        views.add(view(library))
+    clock.now = 20
+    assert views[small]
+    assert views.add(view(library), 2)
+    with pytest.raises(Gone):
+        views[large]
+    assert len(views) == 2
+    with pytest.raises(Full):
+        views.add(view(library), 4)
+    assert views[small]
+
+
 def test_a_view_is_dropped_by_its_name_alone(library: Library, views: Views) -> None:
     name = views.add(view(library))
     views.drop("somebody else's")

@@ -10,7 +10,9 @@ from typing import Any, cast
 
 from polyloom.errors import InputError
 from polyloom.generate.sampling import Sampling
-from polyloom_demo.library import Library
+from polyloom_datasets.catalogue import load
+from polyloom_demo.library import VOICES, Library
+from polyloom_demo.uploads import Upload, composed
 from polyloom_widgets.attention.attention import AttentionView
 from polyloom_widgets.base.widget import Widget
 from polyloom_widgets.generation.generation import GenerationView
@@ -56,6 +58,11 @@ def _writing(prompt: str, **weights: float) -> Callable[[Library], Widget]:
     return make
 
 
+def _brought(*names: str) -> Callable[[Library], Widget]:
+    """What a visitor would get who brought these texts."""
+    return lambda _: composed([Upload(f"{name}.txt", load(name).text.encode()) for name in names])
+
+
 KINDS: dict[str, tuple[Example, ...]] = {
     "mix": (
         Example("Five voices", _desk("At night the")),
@@ -72,6 +79,7 @@ KINDS: dict[str, tuple[Example, ...]] = {
         Example("Who should answer?", _question("Who is liable if the boat sinks in the harbour?")),
         Example("A question with two sides", _question("Is there salt in the soup or in the waves?")),
     ),
+    "compose": (Example("Two texts, woven", _brought("sea", "kitchen")), Example("Three", _brought(*VOICES[:3]))),
     "generate": (
         Example("Five voices", _writing("At night the")),
         Example("Mostly sea", _writing("The captain", sea=3.0)),

@@ -13,6 +13,8 @@ import gradio as gr
 from gradio.themes import Base
 
 from polyloom_demo.kinds import KINDS
+from polyloom_demo.uploads import ALL, FILES
+from polyloom_demo.uploads import KINDS as KINDS_OF_FILES
 
 TITLE = "Polyloom"
 SYSTEM = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
@@ -27,7 +29,13 @@ TABS = {
     "mix": ("Mix", "Five small models, one fader each. Move one: what comes next, and how well the mix predicts."),
     "attend": ("Attend", "Where each head of a small transformer looks. Silence one and see what it was good for."),
     "route": ("Route", "Who speaks, token by token, and how narrowly it was decided."),
+    "compose": ("Compose", "Bring texts or models of your own, and put them under faders."),
     "generate": ("Generate", "Watch a text grow, stop it, go back, and let it go on another way or under another mix."),
+}
+FILES_TOLD = {
+    "kinds": ",".join(KINDS_OF_FILES),
+    "most": ALL,
+    "told": f"texts (.txt) or models (.psam, .psamc), {FILES} at most. They stay on this server while you look.",
 }
 
 
@@ -47,7 +55,8 @@ def page() -> gr.Blocks:
             for kind, (name, told) in TABS.items():
                 with gr.Tab(name, id=kind):
                     gr.Markdown(told)
-                    served({"kind": kind, "examples": [example.label for example in KINDS[kind]]})
+                    labels = [example.label for example in KINDS[kind]]
+                    served({"kind": kind, "examples": labels, "files": FILES_TOLD if kind == "compose" else None})
     return blocks
 
 

@@ -1,21 +1,22 @@
 """What a page asks for, beside the page itself: views, messages, files to take along, and how the demo is.
 
     POST /polyloom/open     {"kind": "mix", "example": 0, "recipe": {…}, "instead": NAME}   a new view, with its state
-    POST /polyloom/open     {"view": NAME}                           one that Python has laid out
+    POST /polyloom/compose  a form with files: a desk over what a visitor brought
     POST /polyloom/say      {"view": NAME, "messages": [...]}        what the widget says to them
     GET  /polyloom/take/NAME/page.html | recipe.json | mix.psamc     the view, to keep
     GET  /polyloom/NAME.js, views.css                                the modules that a notebook uses too
     GET  /health
 
-A request has at most `LARGEST` bytes and is JSON; so many are worked on at a time, as there are places, and so many
-wait.  An error is an answer with the status that fits and `{"error": …}` in words for the page.
+A request has at most `LARGEST` bytes and is JSON, a form `ALL`; `SLOTS` are worked on at a time, and `LINE` wait.  An
+error is an answer with the status that fits and `{"error": …}` in words for the page.
 """
 
 import asyncio
 import json
+import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast, final
@@ -23,12 +24,15 @@ from typing import Any, cast, final
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 import polyloom_widgets.base.page as base
 from polyloom import __version__
 from polyloom.errors import InputError, PolyloomError
 from polyloom_demo.kinds import made
 from polyloom_demo.library import Library, Waiting
+from polyloom_demo.uploads import ALL, FILES, Upload, composed
 from polyloom_demo.visitors import Full, Gone, Views
 from polyloom_widgets.base.bundle import bundle, bundle_css
 from polyloom_widgets.base.widget import THEME, Widget
@@ -38,9 +42,14 @@ from polyloom_widgets.mixer.mixer import Mixer
 LARGEST = 1_000_000  # bytes of a request: a desk's whole history has fewer
 SLOTS = max(2, os.cpu_count() or 2)  # requests that are worked on at a time
 LINE = 200  # requests that wait for it
+OWN_MODELS = 10  # places of a view whose models nobody shares
 HERE = Path(__file__).parent
 WIDGETS = Path(base.__file__).parents[1]
+HEADER = "x-polyloom"  # of a form
 SEEN = ("attention", "generation", "mixer", "routing")
+
+
+log = logging.getLogger("polyloom.demo")
 
 
 class Busy(InputError):  # noqa: N818 - it says how the demo is
@@ -71,15 +80,14 @@ class Desk:
             self._waiting -= 1
 
     def open(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """A new view of an example, or the one of that name, as the page needs it to begin."""
-        name = asked.get("view")
-        if not isinstance(name, str):
-            widget, note = self._made(asked)
-            name = self.views.add(widget)
-            self.views.drop(str(asked.get("instead")))
-        else:
-            note = ""
-        return {"view": name, "note": note} | self._seen(name)
+        """A new view of an example, as the page needs it to begin."""
+        widget, note = self._made(asked)
+        places = OWN_MODELS if asked.get("kind") == "compose" else 1
+        return self._opened(widget, places, str(asked.get("instead"))) | {"note": note}
+
+    def compose(self, uploads: Sequence[Upload], instead: str) -> dict[str, Any]:
+        """A new view of what was brought, likewise."""
+        return self._opened(composed(uploads), OWN_MODELS, instead) | {"note": ""}
 
     def say(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What a view says to what its page says."""
@@ -105,11 +113,12 @@ class Desk:
             return widget, f"The address holds a recipe that does not fit: {error}"
         return widget, ""
 
-    def _seen(self, name: str) -> dict[str, Any]:
-        served = self.views[name]
-        widget = served.widget
-        return served.state() | {
-            "module": widget.module.stem, "takes": _takes(widget), "recipe": _recipe(widget),
+    def _opened(self, widget: Widget, places: int, instead: str) -> dict[str, Any]:
+        """Let a view in, in the place of the one that the page showed before."""
+        name = self.views.add(widget, places)
+        self.views.drop(instead)
+        return self.views[name].state() | {
+            "view": name, "module": widget.module.stem, "takes": _takes(widget), "recipe": _recipe(widget),
         }  # fmt: skip
 
 
@@ -157,16 +166,20 @@ def routes(desk: Desk) -> APIRouter:
         })  # fmt: skip
 
     async def open_view(request: Request) -> Response:
-        return await _answered(request, desk, desk.open)
+        asked = await _read(request)
+        return JSONResponse(await desk.work(lambda: desk.open(asked)))
 
     async def say(request: Request) -> Response:
-        return await _answered(request, desk, desk.say)
+        asked = await _read(request)
+        return JSONResponse(await desk.work(lambda: desk.say(asked)))
 
-    async def take(name: str, what: str) -> Response:
-        try:
-            content = await desk.work(lambda: desk.take(name, what))
-        except PolyloomError as error:
-            return _failed(error)
+    async def compose(request: Request) -> Response:
+        uploads, instead = await _brought(request)
+        return JSONResponse(await desk.work(lambda: desk.compose(uploads, instead)))
+
+    async def take(request: Request) -> Response:
+        name, what = request.path_params["name"], request.path_params["what"]
+        content = await desk.work(lambda: desk.take(name, what))
         kept = {"Content-Disposition": f'attachment; filename="polyloom-{what}"', "Cache-Control": "no-store"}
         return Response(content, media_type="application/octet-stream", headers=kept)
 
@@ -179,19 +192,30 @@ def routes(desk: Desk) -> APIRouter:
 
     router = APIRouter()
     router.get("/health")(health)
-    router.post("/polyloom/open")(open_view)
-    router.post("/polyloom/say")(say)
-    router.get("/polyloom/take/{name}/{what}")(take)
+    router.post("/polyloom/open")(_answered(open_view))
+    router.post("/polyloom/say")(_answered(say))
+    router.post("/polyloom/compose")(_answered(compose))
+    router.get("/polyloom/take/{name}/{what}")(_answered(take))
     router.get("/polyloom/{file}")(part)
     return router
 
 
-async def _answered(request: Request, desk: Desk, task: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Response:
-    try:
-        asked = await _read(request)
-        return JSONResponse(await desk.work(lambda: task(asked)))
-    except PolyloomError as error:
-        return _failed(error)
+def _answered(route: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """The route, whose errors are answers."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await route(request)
+        except PolyloomError as error:
+            status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
+            return JSONResponse({"error": str(error)}, status)
+        except HTTPException as error:  # a form that is none, or has too many files
+            return JSONResponse({"error": error.detail}, error.status_code)
+        except Exception:  # the border: one visitor's fault or ours must not become a page of Python for them
+            log.exception("%s failed", request.url.path)
+            return JSONResponse({"error": "That failed, and the fault is ours: it stands in the demo's log."}, 500)
+
+    return answered
 
 
 async def _read(request: Request) -> Mapping[str, Any]:
@@ -212,9 +236,16 @@ async def _read(request: Request) -> Mapping[str, Any]:
     return cast("dict[str, Any]", asked)
 
 
-def _failed(error: PolyloomError) -> Response:
-    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
-    return JSONResponse({"error": str(error)}, status)
+async def _brought(request: Request) -> tuple[list[Upload], str]:
+    """The files of a form, and the view whose place theirs takes; no foreign page can send our header with it."""
+    size = request.headers.get("content-length", "")
+    if not size.isdigit() or int(size) > ALL:
+        raise InputError(f"All files together may have {ALL // 1_000_000} MB.")
+    if HEADER not in request.headers:
+        raise InputError(f"Expected a form with the header {HEADER}.")
+    async with request.form(max_files=FILES, max_fields=1) as form:
+        files = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
+        return [Upload(one.filename or "", await one.read()) for one in files], str(form.get("instead", ""))
 
 
 @cache

@@ -23,17 +23,26 @@ async function asked(path, content) {
   for (const pause of [...PAUSES, 0]) {
     let answer;
     try {
-      answer = await fetch(new URL(`polyloom/${path}`, document.baseURI), { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) });
+      answer = await fetch(address(path), { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) });
     } catch {
       if (pause) await rest(pause);
       continue;
     }
-    const found = await answer.json().catch(() => ({ error: `The demo answered with status ${answer.status}.` }));
-    if (!answer.ok) throw new Trouble(found.error ?? `The demo answered with status ${answer.status}.`);
-    return found;
+    return answered(answer);
   }
   throw new Trouble("The demo does not answer. Is it still running? Reload the page when it is.");
 }
+
+/** What an answer holds; Trouble in its words if it is an error. @param {Response} answer @returns {Promise<any>} */
+async function answered(answer) {
+  const failed = { error: `The demo answered with status ${answer.status}.` };
+  const found = await answer.json().catch(() => failed);
+  if (!answer.ok) throw new Trouble(found.error ?? failed.error);
+  return found;
+}
+
+/** @param {string} path */
+function address(path) { return new URL(`polyloom/${path}`, document.baseURI); }
 
 /** @param {number} time @returns {Promise<void>} */
 function rest(time) { return new Promise((done) => { setTimeout(done, time); }); }
@@ -104,10 +113,10 @@ class ServedModel extends Traits {
 }
 
 /**
- * Show a kind of view with its examples; or a view that Python has laid out, by its name.
- * @param {HTMLElement} host @param {{kind?: string, examples?: string[], view?: string}} plan
+ * Show a kind of view with its examples, and a field for files where a visitor may bring some.
+ * @param {HTMLElement} host @param {{kind: string, examples: string[], files: {kinds: string, most: number, told: string} | null}} plan
  */
-export async function serve(host, { kind, examples = [], view }) {
+export async function serve(host, { kind, examples, files }) {
   const head = make("div", { class: "demo-examples", role: "group", "aria-label": "Examples" });
   const status = make("p", { class: "demo-status", role: "status" });
   const place = make("div", { class: "demo-view" });
@@ -116,24 +125,24 @@ export async function serve(host, { kind, examples = [], view }) {
   const tell = (/** @type {string} */ text) => { write(status, text); attribute(status, "hidden", !text); };
   const buttons = examples.map((label) => button(label, { class: "pl-button pl-small" }));
   head.append(...buttons);
-  attribute(head, "hidden", buttons.length < 2);
   let shownView = "";
   let turn = 0;
   /** @type {(() => void) | undefined} */
   let leave;
 
-  const open = async (/** @type {number} */ example, /** @type {object | null} */ recipe) => {
+  /** @param {number} pressed the example, -1 for none @param {() => Promise<any>} ask @param {boolean} fresh whether the address is to forget its recipe */
+  const open = async (pressed, ask, fresh) => {
     const mine = ++turn;
-    buttons.forEach((one, n) => attribute(one, "aria-pressed", String(n === example)));
-    tell("Opening…");
+    buttons.forEach((one, n) => attribute(one, "aria-pressed", String(n === pressed)));
+    tell(pressed < 0 ? "Reading your files…" : "Opening…");
     try {
-      let opened = await asked("open", view ? { view } : { kind, example, recipe, instead: shownView });
+      let opened = await ask();
       while (opened.error && mine === turn) { // what is still being made: the server says how far it is
         tell(opened.error);
         await rest(AGAIN);
-        opened = await asked("open", { kind, example, recipe, instead: shownView });
+        opened = await ask();
       }
-      const widget = (await import(String(new URL(`polyloom/${opened.module}.js`, document.baseURI)))).default;
+      const widget = (await import(String(address(`${opened.module}.js`)))).default;
       if (mine !== turn) return;
       leave?.();
       shownView = opened.view;
@@ -141,13 +150,33 @@ export async function serve(host, { kind, examples = [], view }) {
       leave = /** @type {() => void} */ (await shown(widget, model, place));
       takes.replaceChildren("Take it along: ", ...opened.takes.map((/** @type {string} */ what) => make("a", { class: "demo-take", href: `polyloom/take/${opened.view}/${what}`, download: `polyloom-${what}` }, TAKES[what])));
       tell(opened.note);
-      if (recipe === null && kind === "mix") addressed(null);
+      if (fresh && kind === "mix") addressed(null);
     } catch (error) {
       if (mine === turn) tell(error instanceof Trouble ? error.message : `This view could not be shown: ${error}`);
     }
   };
-  buttons.forEach((one, n) => one.addEventListener("click", () => { void open(n, null); }));
-  await open(0, kind === "mix" ? recipeInAddress() : null);
+  const example = (/** @type {number} */ number, /** @type {object | null} */ recipe) =>
+    open(number, () => asked("open", { kind, example: number, recipe, instead: shownView }), recipe === null);
+  buttons.forEach((one, n) => one.addEventListener("click", () => { void example(n, null); }));
+  if (files) {
+    const field = /** @type {HTMLInputElement} */ (make("input", { type: "file", class: "demo-files", multiple: true, accept: files.kinds }));
+    field.addEventListener("change", () => {
+      const chosen = [...(field.files ?? [])];
+      if (chosen.length) void open(-1, () => brought(chosen, shownView, files.most), false);
+      field.value = ""; // the same files may be brought again, changed
+    });
+    head.before(make("label", { class: "demo-bring" }, "Your files ", field, make("span", { class: "pl-muted" }, files.told)));
+  }
+  await example(0, kind === "mix" ? recipeInAddress() : null);
+}
+
+/** Bring files; the server checks them. @param {File[]} files @param {string} instead @param {number} most bytes @returns {Promise<any>} */
+async function brought(files, instead, most) {
+  if (files.reduce((sum, file) => sum + file.size, 0) > most) throw new Trouble(`All files together may have ${Math.floor(most / 1e6)} MB.`);
+  const form = new FormData();
+  form.append("instead", instead);
+  for (const file of files) form.append("files", file);
+  return answered(await fetch(address("compose"), { method: "POST", headers: { "X-Polyloom": "1" }, body: form }));
 }
 
 /** The recipe that the address holds. @returns {object | null} */
@@ -167,10 +196,10 @@ let written = 0;
 function addressed(recipe) {
   clearTimeout(written);
   written = window.setTimeout(() => {
-    const address = new URL(location.href);
-    address.searchParams.delete("recipe");
-    address.hash = recipe ? `recipe=${packed(recipe)}` : "";
-    history.replaceState(history.state, "", address);
+    const here = new URL(location.href);
+    here.searchParams.delete("recipe");
+    here.hash = recipe ? `recipe=${packed(recipe)}` : "";
+    history.replaceState(history.state, "", here);
   }, WRITTEN);
 }
 

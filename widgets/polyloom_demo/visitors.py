@@ -1,7 +1,7 @@
 """Who is here: a view of their own for each visitor, named by a secret that only their page knows.
 
     views = Views(most=300, idle=1800)
-    name = views.add(widget)
+    name = views.add(widget)          or views.add(widget, 10): it weighs as much as ten
     views[name].hear(messages)        Gone if it was put away
 
 Nobody's faders are another's, since nobody shares a widget; models are shared, and are values.  Memory has an end: a
@@ -13,6 +13,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Lock
 from typing import final
 
@@ -29,6 +30,15 @@ class Full(InputError):  # noqa: N818
     """There is no room for another view now."""
 
 
+@dataclass
+class View:
+    """When it was touched last, how many places it takes, and what it serves."""
+
+    touched: float
+    places: int
+    served: Served
+
+
 @final
 class Views:
     """The views of all visitors, the longest untouched first."""
@@ -37,22 +47,22 @@ class Views:
         self, most: int = 300, idle: float = 1800, fresh: float = 60, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.most, self._idle, self._fresh, self._clock = most, idle, fresh, clock
-        self._views: OrderedDict[str, tuple[float, Served]] = OrderedDict()
+        self._views: OrderedDict[str, View] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._views)
 
-    def add(self, widget: Widget) -> str:
+    def add(self, widget: Widget, places: int = 1) -> str:
         """Keep a widget; the name by which its page asks for it.  Raises Full, with the widget closed."""
         served, name = Served(widget), secrets.token_urlsafe(18)
         try:
-            away = self._make_room()
+            with self._lock:
+                away = self._make_room(places)
+                self._views[name] = View(self._clock(), places, served)
         except Full:
             served.close()
             raise
-        with self._lock:
-            self._views[name] = self._clock(), served
         for one in away:
             one.close()
         return name
@@ -62,17 +72,17 @@ class Views:
         with self._lock:
             if name not in self._views:
                 raise Gone("This view rested too long and was put away. Reload the page: it opens a new one.")
-            _, served = self._views[name]
-            self._views[name] = self._clock(), served
+            view = self._views[name]
+            view.touched = self._clock()
             self._views.move_to_end(name)
-        return served
+        return view.served
 
     def drop(self, name: str) -> None:
         """Put a view away, if it is there: its page has shown another in its place."""
         with self._lock:
-            _, served = self._views.pop(name, (0.0, None))
-        if served is not None:
-            served.close()
+            view = self._views.pop(name, None)
+        if view is not None:
+            view.served.close()
 
     def sweep(self) -> None:
         """Put away what nobody touched for long."""
@@ -88,19 +98,19 @@ class Views:
         for one in away:
             one.close()
 
-    def _make_room(self) -> list[Served]:
-        with self._lock:
-            away = self._rested(self._idle)
-            while len(self._views) >= self.most:
-                touched, served = next(iter(self._views.values()))
-                if self._clock() - touched < self._fresh:
-                    raise Full(f"All {self.most} places are taken. Try again in a minute.")
-                self._views.popitem(last=False)
-                away.append(served)
+    def _make_room(self, places: int) -> list[Served]:
+        """Take out what rested long, and as much more as needs be; nothing if that is not enough."""
+        before = self._clock() - self._fresh
+        free = self.most - sum(view.places for view in self._views.values() if view.touched >= before)
+        if free < places:
+            raise Full(f"All {self.most} places are taken. Try again in a minute.")
+        away = self._rested(self._idle)
+        while sum(view.places for view in self._views.values()) + places > self.most:
+            away.append(self._views.popitem(last=False)[1].served)
         return away
 
     def _rested(self, seconds: float) -> list[Served]:
         """Take out the views that were not touched for so long."""
         now = self._clock()
-        names = [name for name, (touched, _) in self._views.items() if now - touched > seconds]
-        return [self._views.pop(name)[1] for name in names]
+        names = [name for name, view in self._views.items() if now - view.touched > seconds]
+        return [self._views.pop(name).served for name in names]
