@@ -106,6 +106,21 @@ def test_without_a_gpu_it_says_why() -> None:
         count(KEYS, backend="cuda")
 
 
+@pytest.mark.gpu
+def test_small_tensors_on_a_gpu_are_counted_there() -> None:
+    reason = _device.why()
+    if reason is not None:
+        pytest.skip(f"no GPU can be used here: {reason}")
+    torch: Any = pytest.importorskip("torch")
+    found, expected = count(torch.from_numpy(KEYS).cuda()), reference.count(KEYS)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.device.type == "cuda"
+        np.testing.assert_array_equal(ours.cpu().numpy(), theirs)
+    less = merge(found.keys, found.counts, found.keys[:9].clone(), -found.counts[:9])
+    assert less.counts[:9].tolist() == [0] * 9
+    same(merge(*expected[:2], *expected[:2], backend="cuda"), reference.merge(*expected[:2], *expected[:2]))
+
+
 def test_a_count_that_cannot_be_is_told() -> None:
     machine = Shim()
     with pytest.raises(RuntimeError, match=r"a count of 0 … 9 keys, got 10"):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from polyloom_kernels import _device
 from polyloom_kernels.route import inside
 from polyloom_kernels.route.inside import Routed, route
 
@@ -59,6 +60,24 @@ def test_a_device_without_code_of_its_own_gets_the_same(gate: Any, normalise: bo
     given = (scores, bias, 3, gate == "sigmoid", normalise)
     for ours, plain in zip(inside._compiled(*given), inside._plain(*given), strict=True):
         torch.testing.assert_close(ours, plain)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("experts", [6, 600])  # more than the kernel takes go through plain torch
+@pytest.mark.parametrize(("gate", "normalise"), KINDS)
+def test_small_on_a_gpu_it_is_the_same(gate: Any, normalise: bool, experts: int) -> None:
+    reason = _device.why()
+    if reason is not None:
+        pytest.skip(f"no GPU can be used here: {reason}")
+    here, bias = scores_of(300, experts, torch.float32), torch.linspace(-0.2, 0.2, experts)
+    there = here.detach().cuda().requires_grad_()
+    ours, theirs = route(there, 3, bias.cuda(), gate, normalise), route(here, 3, bias, gate, normalise)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one.cpu(), other)
+    ours.weights.square().sum().backward()
+    theirs.weights.square().sum().backward()
+    assert there.grad is not None
+    torch.testing.assert_close(there.grad.cpu(), here.grad)
 
 
 def test_its_permutation_sorts_by_expert_and_back() -> None:
