@@ -20,7 +20,7 @@ from polyloom.transformer.decoder import Decoder
 from polyloom_kernels.attend import Apart, Pages, ready
 
 LEAST = 64  # tokens of room
-SOME, MUCH = 50_000, 500_000  # keys that are worth a compiled call for all texts, and another thread
+SOME, MUCH = 250_000, 500_000  # keys that are worth a compiled call for all texts, and another thread
 
 
 @final
