@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.conftest import answer, line_of, run
-from polyloom import Sampling, load
+from polyloom import Sampling, TransformerModel, int8, load
 from polyloom.cli import generate as verb
 from polyloom.cli.generate import settled
 from polyloom.compose.recipe import replay
+from polyloom.transformer.config import Attention, TransformerConfig
 
 SETTINGS = {
     "temperature": 0.7,
@@ -50,6 +51,16 @@ def test_guessing_ahead(made: Path, draft: str) -> None:
     assert "speculation" not in answer(*words)
     assert "vocabulary" in line_of(run(*words, "--draft", made / "bytes.psam"))
     assert "nowhere.psam" in line_of(run(*words, "--draft", "nowhere.psam"))
+
+
+def test_in_whole_numbers(made: Path, tmp_path: Path) -> None:
+    words = load(made / "bytes.psam").vocabulary
+    config = TransformerConfig(words.size, width=32, layers=2, attention=Attention(2))
+    TransformerModel.build(config, words).save(tmp_path / "story")
+    expected = int8(TransformerModel.load(tmp_path / "story")).generate("the sea", Sampling(max_tokens=20))
+    told = answer("generate", tmp_path / "story", "the sea", "--max-tokens", 20, "--int8")
+    assert (told["text"], told["recipe"]) == (expected.text, expected.recipe)
+    assert "got a AssociationModel" in line_of(run("generate", made / "sea.psam", "the sea", "--int8"))
 
 
 def test_a_stop_text_is_never_printed(made: Path) -> None:
