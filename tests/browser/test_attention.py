@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from browser.tab import Tab
-from browser.view import assert_saved, assert_usable, assert_walked, everywhere, opened, settled
+from browser.view import assert_saved, assert_usable, assert_walked, cells, everywhere, opened, settled
 from polyloom import ByteVocabulary
 from polyloom.transformer.config import Attention, TransformerConfig
 from polyloom.transformer.model import TransformerModel
@@ -158,9 +158,7 @@ def test_the_matrix_is_walked_by_keyboard(page: "Page", reading: Reading) -> Non
 def test_the_matrix_shows_its_cells(page: "Page", reading: Reading) -> None:
     page.get_by_role("button", name="Matrix").click()
     settled(page)
-    covers = page.locator(".pl-cells").evaluate(
-        "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, n) => n % 4 === 3)"
-    )
+    covers = cells(page)
     expected = np.rint(255 * np.sqrt(picture(reading, ["head", 1, 2]))).ravel()
     np.testing.assert_allclose(covers, expected, atol=1)
 
@@ -168,6 +166,7 @@ def test_the_matrix_shows_its_cells(page: "Page", reading: Reading) -> None:
 def test_pointing_does_not_draw_the_matrix_anew(page: "Page") -> None:
     page.get_by_role("button", name="Matrix").click()
     settled(page)
+    settled(page)  # the matrix learns its width when it is first seen
     page.evaluate(COUNT_DRAWINGS)
     for name in ("1: cat", "5: chased", "8: the"):
         page.get_by_role("button", name=name).hover()

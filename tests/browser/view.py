@@ -30,6 +30,14 @@ FOCUSED = """() => {
   const one = document.activeElement, look = getComputedStyle(one);
   return [one.dataset.testAt ?? "", look.outlineStyle !== "none" || look.boxShadow !== "none"];
 }"""
+# A copy is read, so that the browser does not take the view's own canvas for one that is read often.
+COVERS = """source => {
+  const copy = document.createElement("canvas");
+  [copy.width, copy.height] = [source.width, source.height];
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(source, 0, 0);
+  return [...context.getImageData(0, 0, copy.width, copy.height).data].filter((_, n) => n % 4 === 3);
+}"""
 STICKS_OUT = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -53,6 +61,11 @@ def settled(page: "Page") -> None:
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+def cells(page: "Page") -> list[int]:
+    """How much of each cell of the matrix is covered, 0 to 255, row after row."""
+    return page.locator(".pl-cells").evaluate(COVERS)
+
+
 def assert_usable(tab: Tab) -> None:
     """Nothing serious for axe-core, and nothing that sticks out of the window."""
     settled(tab.page)
@@ -63,7 +76,7 @@ def assert_usable(tab: Tab) -> None:
 def assert_walked(page: "Page") -> None:
     """The tab key comes to every control, in the order of the page, and each shows that it has the focus."""
     controls = page.evaluate(TABBABLE)
-    page.evaluate("() => { document.activeElement?.blur(); window.getSelection()?.removeAllRanges(); }")
+    page.locator("h1").evaluate("title => { title.tabIndex = -1; title.focus(); }")
     for n, control in enumerate(controls):
         page.keyboard.press("Tab")
         assert page.evaluate(FOCUSED) == [str(n), True], control

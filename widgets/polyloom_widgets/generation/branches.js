@@ -6,7 +6,7 @@
  * tree. A second button chooses the text that the shown one is compared with.
  */
 import { attribute, button, make, style, write } from "../base/dom.js";
-import { leafName, parting } from "./texts.js";
+import { leafName, parting, wordsOf } from "./texts.js";
 
 /** @typedef {import("./texts.js").Texts} Texts */
 /** @typedef {import("./texts.js").Leaf} Leaf */
@@ -47,7 +47,7 @@ function branch(texts, leaf, n, longest) {
   style(/** @type {HTMLElement} */ (line.firstChild), "width", `${Math.max(1, (100 * (leaf.steps.length - start)) / longest)}%`);
   attribute(line, "data-forked", leaf.parent !== null);
   const name = leafName(n, leaf, texts.mixes.length > 1);
-  const sample = leaf.steps.slice(start).map((step) => step.text).join("").trim();
+  const sample = wordsOf(leaf.steps.slice(start)).trim();
   const shown = make("button", { type: "button", class: "pl-branch", "data-leaf": n, "aria-pressed": String(n === texts.at), "aria-label": `text ${name}: ${sample}` },
     line, make("span", { class: "pl-branch-name" }, name), make("span", { class: "pl-branch-sample" }, sample.length > SAMPLE ? `${sample.slice(0, SAMPLE - 1)}…` : sample));
   const compare = button("compare", { class: "pl-button pl-small", "data-other": n, "aria-pressed": String(n === texts.otherAt), "aria-label": `compare with text ${n + 1}` }, "compare");
@@ -61,7 +61,7 @@ function difference(texts) {
   if (!leaf || !other) return [];
   const at = parting(leaf, other);
   if (at === leaf.steps.length && at === other.steps.length) return [make("p", { class: "pl-muted" }, `Texts ${texts.at + 1} and ${texts.otherAt + 1} are the same.`)];
-  const rest = (/** @type {Leaf} */ one) => one.steps.slice(at).map((step) => step.text).join("") || "ends here";
+  const rest = (/** @type {Leaf} */ one) => wordsOf(one.steps.slice(at)) || "ends here";
   const side = (/** @type {number} */ n, /** @type {Leaf} */ one) => make("p", { class: "pl-diff-side" }, make("b", {}, `${n + 1} `), make("span", {}, rest(one)));
   const head = make("p", { class: "pl-muted" });
   write(head, `The same for ${at} step${at === 1 ? "" : "s"}, then:`);

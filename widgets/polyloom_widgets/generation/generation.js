@@ -10,7 +10,7 @@ import { attribute, button, keepClicks, keepKeys, Lifetime, make, numberField, s
 import { saving } from "../base/save.js";
 import { alternatives } from "./alternatives.js";
 import { branches } from "./branches.js";
-import { stepRows, Texts } from "./texts.js";
+import { stepRows, Texts, wordsOf } from "./texts.js";
 import { writing } from "./writing.js";
 
 const TRAITS = ["prompt", "leaves", "leaf", "other", "step", "voices", "mixes", "sampling", "recipes"];
@@ -41,7 +41,7 @@ function render({ model, el }) {
     const trouble = texts.failure || refused;
     write(banner, trouble ? `⚠ ${trouble}` : "");
     attribute(banner, "hidden", !trouble);
-    if (wrote && !texts.writing && texts.leaf) write(speech, `${texts.leaf.steps.length} tokens: ${texts.leaf.steps.map((step) => step.text).join("")}`);
+    if (wrote && !texts.writing && texts.leaf) write(speech, `${texts.leaf.steps.length} tokens: ${wordsOf(texts.leaf.steps)}`);
     wrote = texts.writing;
   };
   for (const trait of TRAITS) life.follow(model, `change:${trait}`, () => { refused = ""; redraw(); });

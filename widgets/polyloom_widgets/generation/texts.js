@@ -70,6 +70,11 @@ export function parting(a, b) {
   return least;
 }
 
+/** What was written in some steps. @param {Step[]} steps */
+export function wordsOf(steps) {
+  return steps.map((step) => step.text).join("");
+}
+
 /** What a text is called. @param {number} at @param {Leaf} leaf @param {boolean} several whether there are several mixes */
 export function leafName(at, leaf, several) {
   const origin = leaf.parent === null ? "" : `, from ${leaf.parent + 1} at step ${leaf.at}`;

@@ -2,12 +2,12 @@
 /**
  * The text as it stands: every token a button, underlined in the colour of who spoke loudest for it.
  *
- * The reader stands before a step: a click, the arrows or the scrubber move there; what comes after is dimmed. Where the
- * text parts from the one it is compared with, the other's next words stand as a ghost.
+ * The reader stands before a step: a click, the arrows or the scrubber move there; what comes after is dimmed. Of the text
+ * that it is compared with, a ghost says how it goes on from where the two part; the first word of its own is marked there.
  */
 import { attribute, make, spokenToken, style, write } from "../base/dom.js";
 import { layerClasses } from "../mixer/palette.js";
-import { parting } from "./texts.js";
+import { parting, wordsOf } from "./texts.js";
 
 /** @typedef {import("./texts.js").Texts} Texts */
 /** @typedef {import("./texts.js").Step} Step */
@@ -18,10 +18,11 @@ const GHOST = 12; // tokens of the other text
 export function writing(texts, life) {
   const prompt = make("span", { class: "pl-prompt" });
   const list = make("span", { class: "pl-words", role: "group", "aria-label": "What was written: a button goes to its step" });
-  const ghost = make("span", { class: "pl-ghost-text" });
+  const [whose, ghostWords] = [make("span", { class: "pl-muted" }), make("span", { class: "pl-ghost-text" })];
+  const ghost = make("p", { class: "pl-ghost-line" }, whose, ghostWords);
   const scrubber = /** @type {HTMLInputElement} */ (make("input", { type: "range", class: "pl-scrubber", min: 0, step: 1, "aria-label": "Step" }));
   const legend = make("p", { class: "pl-voices" });
-  const element = make("section", { class: "pl-writing-part", "aria-label": "Text" }, make("p", { class: "pl-writing" }, prompt, list, ghost), scrubber, legend);
+  const element = make("section", { class: "pl-writing-part", "aria-label": "Text" }, make("p", { class: "pl-writing" }, prompt, list), ghost, scrubber, legend);
   /** @type {HTMLElement[]} */
   let words = [];
 
@@ -50,16 +51,19 @@ export function writing(texts, life) {
       words.push(word);
       list.append(word);
     }
-    steps.forEach((step, n) => drawWord(words[n], step, n, classes, texts));
+    const other = texts.other;
+    const part = other ? parting(leaf, other) : -1;
+    steps.forEach((step, n) => { drawWord(words[n], step, n, classes, texts); attribute(words[n], "data-parts", n === part); });
     attribute(scrubber, "max", steps.length);
     scrubber.value = String(texts.step);
     attribute(scrubber, "aria-valuetext", texts.step < steps.length ? `before step ${texts.step}, ${spokenToken(steps[texts.step].text)}` : `after the last step, ${steps.length}`);
-    const other = texts.other;
-    const part = other ? parting(leaf, other) : -1;
-    write(ghost, other && part < other.steps.length ? ` ${other.steps.slice(part, part + GHOST).map((step) => step.text).join("").trim()}${other.steps.length > part + GHOST ? " …" : ""}` : "");
-    attribute(ghost, "title", other ? `text ${texts.otherAt + 1} goes on so from step ${part}` : false);
+    const on = other && part < other.steps.length ? wordsOf(other.steps.slice(part, part + GHOST)).trim() : "";
+    attribute(ghost, "hidden", !on);
+    write(whose, `from step ${part}, text ${texts.otherAt + 1} goes on: `);
+    write(ghostWords, other && other.steps.length > part + GHOST ? `${on} …` : on);
     const heard = texts.voices.map((name, n) => ({ name, n })).filter(({ n }) => leaf.steps.some((step) => step.voice === n));
-    legend.replaceChildren(...heard.map(({ name, n }) => make("span", { class: `pl-voice ${classes[n]}` }, name)));
+    const kept = leaf.parent === null ? [] : [make("span", { class: "pl-muted" }, `dotted: as in text ${leaf.parent + 1}`)];
+    legend.replaceChildren(...heard.map(({ name, n }) => make("span", { class: `pl-voice ${classes[n]}` }, name)), ...kept);
     attribute(legend, "hidden", heard.length < 2);
   };
   return { element, draw };
