@@ -1,14 +1,22 @@
 """The web demo in a real browser: visitors with faders of their own, every tab alive, nothing from outside."""
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import polyloom
 from browser.demo import served
 from browser.hand import Hand
 from browser.tab import Tab
+from polyloom_datasets import load
 
 pytestmark = pytest.mark.browser
+
+VIEWS = {"Mix": "mixer", "Attend": "attention", "Route": "routing", "Compose": "mixer", "Generate": "generation"}
+LEARNED = 240_000  # milliseconds that the transformer may take on a machine that has much else to do
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +32,19 @@ def opened(tab: Tab, address: str) -> Hand:
     hand.desk.wait_for()
     hand.await_sign("=")
     return hand
+
+
+def turned(tab: Tab, name: str) -> Any:
+    """Another tab, with its view."""
+    tab.page.get_by_role("tab", name=name, exact=True).click()
+    panel = tab.page.get_by_role("tabpanel").filter(visible=True)
+    view = panel.locator(f".pl-{VIEWS[name]}")
+    view.wait_for(timeout=LEARNED)
+    return panel
+
+
+def width(tab: Tab) -> int:
+    return tab.page.evaluate("() => document.documentElement.scrollWidth")
 
 
 def test_two_visitors_move_their_own_faders(open_tab: Callable[..., Tab], address: str) -> None:
@@ -49,3 +70,115 @@ def test_the_address_is_the_mix(open_tab: Callable[..., Tab], address: str) -> N
     second = opened(open_tab(), first.page.url)
     assert second.weight("sea") == first.weight("sea")
     assert second.chances() == first.chances()
+    asked = opened(open_tab(), first.page.url.replace("#recipe=", "?recipe="))
+    assert asked.weight("sea") == first.weight("sea")
+    broken = opened(open_tab(), f"{address}/#recipe=nonsense")
+    assert broken.weight("sea") == 1
+    told = broken.page.locator(".demo-status").filter(visible=True).text_content()
+    assert (told or "").startswith("The address holds a recipe that does not fit")
+
+
+def test_examples_and_what_can_be_taken_along(open_tab: Callable[..., Tab], address: str, tmp_path: Path) -> None:
+    tab = open_tab()
+    hand = opened(tab, address)
+    tab.page.get_by_role("button", name="A contract at sea").click()
+    hand.fader("kitchen").and_(tab.page.locator("[aria-valuenow='0']")).wait_for()
+    hand.await_sign("=")
+    assert (hand.weight("sea"), hand.weight("contracts"), hand.weight("kitchen")) == (1, 0.6, 0)
+    got: dict[str, Path] = {}
+    for name in ("Recipe", "Model", "Offline page"):
+        with tab.page.expect_download() as download:
+            tab.page.get_by_role("link", name=name).filter(visible=True).click()
+        got[name] = tmp_path / download.value.suggested_filename
+        download.value.save_as(got[name])
+    assert json.loads(got["Recipe"].read_text())["weights"]["contracts"] == 0.6
+    mix = polyloom.load(got["Model"])
+    assert isinstance(mix, polyloom.Layered)
+    assert mix.weights["contracts"] == 0.6
+    offline = open_tab()
+    offline.page.goto(got["Offline page"].as_uri())
+    assert Hand(offline.page).weight("contracts") == 0.6
+
+
+def test_attention_asks_and_silences(open_tab: Callable[..., Tab], address: str) -> None:
+    tab = open_tab()
+    opened(tab, address)
+    panel = turned(tab, "Attend")
+    loss = panel.get_by_text("nats a token").first
+    before = loss.text_content()
+    text = panel.locator("input[type=text]").first
+    text.fill("the tide comes in")
+    text.press("Enter")
+    tab.page.wait_for_function(
+        "([at, old]) => document.querySelectorAll('.pl-attention .pl-token').length < 17 && at.textContent !== old",
+        arg=[loss.element_handle(), before],
+    )
+
+
+def test_routing_decides_again(open_tab: Callable[..., Tab], address: str) -> None:
+    tab = open_tab()
+    opened(tab, address)
+    panel = turned(tab, "Route")
+    panel.get_by_role("button", name="what if sea read everything").click()
+    panel.get_by_text("nats").first.wait_for()
+    panel.get_by_role("button", name="Who should answer?").click()
+    slider = panel.get_by_role("slider").first
+    slider.wait_for()
+    before = panel.locator(".pl-routing").text_content()
+    slider.focus()
+    tab.page.keyboard.press("Home")
+    tab.page.wait_for_function(
+        "([view, old]) => view.textContent !== old", arg=[panel.locator(".pl-routing").element_handle(), before]
+    )
+
+
+def test_writing_streams_stops_and_forks(open_tab: Callable[..., Tab], address: str) -> None:
+    tab = open_tab()
+    opened(tab, address)
+    panel = turned(tab, "Generate")
+    words = panel.locator(".pl-written")
+    assert words.count() > 4
+    tab.page.route("**/polyloom/say", lambda route: (tab.page.wait_for_timeout(400), route.continue_()))
+    panel.get_by_role("button", name="Write").click()
+    stop = panel.get_by_role("button", name="Stop")
+    stop.click()
+    panel.get_by_role("button", name="Write").wait_for()
+    tab.page.wait_for_timeout(1000)
+    stopped = words.count()
+    tab.page.wait_for_timeout(1000)
+    assert 0 < words.count() == stopped <= 8
+
+
+def test_texts_of_one_s_own_become_a_desk(open_tab: Callable[..., Tab], address: str) -> None:
+    tab = open_tab()
+    opened(tab, address)
+    panel = turned(tab, "Compose")
+    field = panel.locator("input[type=file]")
+    files = [("shore.txt", load("sea").text), ("law.txt", load("contracts").text)]
+    field.set_input_files([{"name": n, "mimeType": "text/plain", "buffer": t.encode()} for n, t in files])  # type: ignore[arg-type]
+    panel.get_by_role("slider", name="shore").wait_for()
+    law = panel.get_by_role("slider", name="law")
+    law.focus()
+    tab.page.keyboard.press("Home")
+    panel.locator(".pl-badge-sign").get_by_text("=", exact=True).wait_for()
+    assert law.get_attribute("aria-valuenow") == "0"
+    field.set_input_files([{"name": "broken.psam", "mimeType": "", "buffer": b"nothing"}])  # type: ignore[arg-type]
+    panel.get_by_text("broken.psam: ").wait_for()
+    assert law.get_attribute("aria-valuenow") == "0"  # what was there still is
+    assert [line for line in tab.console if "400" not in line] == []
+    tab.console.clear()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("wide", [1100, 390])
+def test_everybody_can_use_it(open_tab: Callable[..., Tab], address: str, shots: Path, wide: int, dark: bool) -> None:
+    tab = open_tab(width=wide, dark=dark)
+    opened(tab, address)
+    for name in VIEWS:
+        turned(tab, name)
+        assert width(tab) <= wide, name
+        Hand(tab.page).settled()
+        tab.page.screenshot(
+            path=shots / f"demo-{name.lower()}-{'dark' if dark else 'light'}-{wide}.png", full_page=True
+        )
+        assert tab.faults() == [], name

@@ -53,7 +53,9 @@ def _writing(prompt: str, **weights: float) -> Callable[[Library], Widget]:
     def make(library: Library) -> Widget:
         mix = library.mix.with_weights(weights) if weights else library.mix
         others = {f"only {name}": library.mix.models[name] for name in ("sea", "contracts", "lullabies")}
-        return GenerationView(mix, prompt, Sampling(temperature=0.6, seed=1, max_tokens=40), mixes=others)
+        view = GenerationView(mix, prompt, Sampling(temperature=0.4, seed=1, max_tokens=40), mixes=others)
+        view.write()
+        return view
 
     return make
 
@@ -66,24 +68,24 @@ def _brought(*names: str) -> Callable[[Library], Widget]:
 KINDS: dict[str, tuple[Example, ...]] = {
     "mix": (
         Example("Five voices", _desk("At night the")),
-        Example("A contract at sea", _desk("The tenant shall", sea=1.0, contracts=0.6)),
+        Example("A contract at sea", _desk("The Tenant shall", sea=1.0, contracts=0.6)),
         Example("A recipe to fall asleep by", _desk("Stir the", kitchen=1.0, lullabies=1.0)),
     ),
     "attend": (
         Example("One sentence", _attention("At night the boats come home to the harbour.")),
-        Example("A word that comes back", _attention("The tenant pays the rent, and the tenant keeps the key.")),
+        Example("A word that comes back", _attention("The Tenant pays the rent, and the Tenant keeps the key.")),
         Example("Two texts", _attention("Stir the soup and add the salt.", "Stir the soup and hoist the sail.")),
     ),
     "route": (
-        Example("Who speaks?", _speakers("Stir the soup. At night the tide comes in. The tenant shall pay the rent.")),
+        Example("Who speaks?", _speakers("Stir the soup. At night the tide comes in. The Tenant shall pay the rent.")),
         Example("Who should answer?", _question("Who is liable if the boat sinks in the harbour?")),
         Example("A question with two sides", _question("Is there salt in the soup or in the waves?")),
     ),
     "compose": (Example("Two texts, woven", _brought("sea", "kitchen")), Example("Three", _brought(*VOICES[:3]))),
     "generate": (
+        Example("Mostly sea", _writing("the captain said", sea=3.0)),
         Example("Five voices", _writing("At night the")),
-        Example("Mostly sea", _writing("The captain", sea=3.0)),
-        Example("Mostly contracts", _writing("The parties agree", contracts=3.0)),
+        Example("Mostly contracts", _writing("The Buyer may", contracts=3.0)),
     ),
 }
 

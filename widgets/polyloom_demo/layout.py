@@ -19,11 +19,17 @@ from polyloom_demo.uploads import KINDS as KINDS_OF_FILES
 TITLE = "Polyloom"
 SYSTEM = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 MONO = ["ui-monospace", "SF Mono", "Menlo", "Consolas", "monospace"]
-HEAD = '<link rel="stylesheet" href="polyloom/views.css">'
-CSS = """
+STYLE = """
 .gradio-container { width: 100%; max-width: 1132px !important; margin: 0 auto; }
+.html-container { padding: 0 !important; }
+.tab-container button.selected { color: var(--body-text-color) !important; }
 footer { display: none !important; }
+@media (max-width: 640px) {
+  .main { padding: 8px 12px !important; }
+  .tab-container button { padding: 0 8px !important; }
+}
 """
+HEAD = f'<link rel="stylesheet" href="polyloom/views.css"><style>{STYLE}</style>'
 
 TABS = {
     "mix": ("Mix", "Five small models, one fader each. Move one: what comes next, and how well the mix predicts."),
@@ -62,4 +68,4 @@ def page() -> gr.Blocks:
 
 def looks() -> dict[str, Any]:
     """What Gradio is told of the look, where the page is mounted."""
-    return {"theme": Base(font=SYSTEM, font_mono=MONO), "head": HEAD, "css": CSS}
+    return {"theme": Base(font=SYSTEM, font_mono=MONO), "head": HEAD}
