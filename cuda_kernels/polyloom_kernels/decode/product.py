@@ -121,7 +121,7 @@ def quarter(dot):
     return run
 
 
-REAL_ROWS, BRAIN_ROWS = real(tile(REALS, 1, 1, 2, 640)), real(tile(HALVES, 1, 1, 2, 1280))
+REAL_ROWS, BRAIN_ROWS = real(tile(REALS, 1, 1, 2, AHEAD)), real(tile(HALVES, 1, 1, 2, AHEAD))
 EIGHT_GENERIC, EIGHT_MADD, EIGHT_VNNI = (whole(eight(way, AHEAD)) for way in (GENERIC, MADD, VNNI))
 FOUR_GENERIC, FOUR_MADD, FOUR_VNNI = (quarter(four(way, AHEAD)) for way in (GENERIC, MADD, VNNI))
 
