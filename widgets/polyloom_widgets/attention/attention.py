@@ -41,6 +41,7 @@ class AttentionView(Widget):
     reported: ClassVar[frozenset[str]] = frozenset(
         {"text", "reading", "chosen", "look", "measure", "token", "ablated", "compare"}
     )
+    shared: ClassVar[Mapping[str, str]] = {"text": "text", "head": "chosen", "token": "token"}
 
     text: traitlets.Unicode[str, str | bytes] = traitlets.Unicode("").tag(sync=True)
     readings = traitlets.List[dict[str, Any]]().tag(sync=True)

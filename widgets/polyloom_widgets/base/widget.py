@@ -7,6 +7,7 @@
 - The page asks by messages `{op, id, …}`; the method `_answer_OP` replies, and an error it raises is the answer.
 - The page reports the traits named in `reported` and no others. What a validator refuses takes the whole report back:
   the page gets the old values again, and the reason.
+- `a.link(b)` lets what `a` shows flow into `b`: the text, the mix, the token, whatever both of them name in `shared`.
 - `to_html` writes the same module into one page that needs no kernel and no network.
 """
 
@@ -15,7 +16,8 @@
 
 import contextlib
 import os
-from collections.abc import Generator
+import weakref
+from collections.abc import Callable, Generator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from inspect import signature
@@ -61,12 +63,14 @@ def _styles(path: Path) -> str:
 class Widget(anywidget.AnyWidget):
     """Base class.
 
-    A leaf names its `module` (the style sheet stands beside it) and the traits that are `reported`, and gives `_text`,
-    `_still` and `_export`.
+    A leaf names its `module` (the style sheet stands beside it), the traits that are `reported`, and in `shared` the
+    traits that other views may follow, by what they are: text, model, token, head.  It gives `_text`, `_still` and
+    `_export`.
     """
 
     module: ClassVar[Path]
     reported: ClassVar[frozenset[str]] = frozenset()
+    shared: ClassVar[Mapping[str, str]] = {}
 
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
@@ -85,6 +89,7 @@ class Widget(anywidget.AnyWidget):
             advice = f" Did you mean {near[0]!r}?" if near else ""
             raise InputError(f"{type(self).__name__} takes no {unknown[0]!r}.{advice}")
         self._laid_out = "layout" not in traits  # by ipywidgets, for this widget alone
+        self._links: dict[int, Callable[[], None]] = {}
         super().__init__(**traits)
         self.on_msg(_reply)
 
@@ -92,10 +97,44 @@ class Widget(anywidget.AnyWidget):
         """Close the widget and its layout, which ipywidgets would keep for ever."""
         if self.comm is None:
             return
+        for undo in list(self._links.values()):
+            undo()
         layout = cast("Any", self.layout)
         super().close()
         if self._laid_out:
             layout.close()
+
+    def link(self, other: "Widget") -> Callable[[], None]:
+        """Let what this view shows flow into `other`, now and whenever it changes; returns what undoes it.
+
+        What flows is what both know, such as the text.  `other` shows the reason where it cannot take something.  For
+        both directions link both ways.  Raises InputError if the two have nothing in common, or are one and the same.
+        """
+        if not isinstance(other, Widget):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"Expected a view of Polyloom, got {type(other).__name__}.")
+        pairs = [(self.shared[what], other.shared[what]) for what in self.shared if what in other.shared]
+        if not pairs or other is self:
+            raise InputError(f"{type(self).__name__} shows nothing that this {type(other).__name__} could follow.")
+        self.unlink(other)
+        key, flows = id(other), [(ours, _flow(weakref.ref(other), theirs)) for ours, theirs in pairs]
+        for ours, flow in flows:
+            flow({"new": getattr(self, ours)})
+        for ours, flow in flows:
+            self.observe(flow, ours)
+
+        def undo() -> None:  # it may outlive the other view, so it does not hold it
+            if self._links.get(key) is not undo:
+                return
+            del self._links[key]
+            for ours, flow in flows:
+                self.unobserve(flow, ours)
+
+        self._links[key] = undo
+        return undo
+
+    def unlink(self, other: "Widget") -> None:
+        """Let nothing flow into `other` any more."""
+        self._links.get(id(other), _nothing)()
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what the page reports: all of it, or nothing and say why."""
@@ -146,6 +185,27 @@ class Widget(anywidget.AnyWidget):
         with replacing(Path(path)) as file:
             file.write(content)
         return Path(path)
+
+
+def _flow(other: "weakref.ref[Widget]", name: str) -> Callable[[Any], None]:
+    """What hands a value on to a trait of a view that is still open."""
+
+    def flow(change: Any) -> None:
+        view = other()
+        if view is None or view.comm is None or change["new"] is None:
+            return
+        try:
+            setattr(view, name, change["new"])
+        except Refused as refusal:
+            if not view.has_trait("error"):
+                raise
+            view.set_trait("error", str(refusal))
+
+    return flow
+
+
+def _nothing() -> None:
+    """There is nothing to undo."""
 
 
 _LAID_OUT = frozenset(ipywidgets.DOMWidget.class_trait_names(sync=True))  # what every widget's host may set

@@ -5,12 +5,13 @@
     view.fork(5, "moon")                the first five steps, then another token
     view.fork(5, mix="law up")          the same place under another mix
     view.generation                     the text that is shown, as `model.generate` returns it
+    view.model = other_mix              texts that are begun from now on are written by it; a linked desk sets it
 
 On the page every token is a button.  The page asks for the next few tokens until the text is done; to stop is not to
 ask, so nothing runs on behind it, and a kernel stays free between two questions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,6 +43,9 @@ class GenerationView(Widget):
 
     module: ClassVar[Path] = Path(__file__).with_name("generation.js")
     reported: ClassVar[frozenset[str]] = frozenset({"prompt", "leaf", "other", "step", "sampling"})
+    shared: ClassVar[Mapping[str, str]] = {"text": "prompt", "model": "model"}
+
+    model = traitlets.Instance(LanguageModel)
 
     prompt: traitlets.Unicode[str, str | bytes] = traitlets.Unicode("").tag(sync=True)
     leaves = traitlets.List[dict[str, Any]]().tag(sync=True)
@@ -67,12 +71,13 @@ class GenerationView(Widget):
         speaker = given.scrub(0).model if given else model
         if not isinstance(speaker, LanguageModel):
             raise InputError(f"Expected a model, or a text that one wrote, got {type(model).__name__}.")
-        self._models: dict[str, LanguageModel] = {OWN: speaker, **_same_vocabulary(speaker, mixes or {})}
+        self._models: dict[str, LanguageModel] = {OWN: speaker, **_checked_names(speaker, mixes or {})}
         self._leaves: list[Leaf] = []
         settings = given.sampling if given else Sampling.settled(sampling or Sampling(temperature=0.8, seed=1))
         super().__init__(**traits)
         with self.hold_sync():
-            self.mixes, self.voices = list(self._models), _voices(self._models)
+            self.mixes, self.voices = list(self._models), _voices(self._models.values())
+            self.model = speaker
             self.sampling = {name: getattr(settings, name) for name in SETTINGS}
             self._rest = settings
             self.prompt = given.prompt if given else prompt
@@ -117,7 +122,7 @@ class GenerationView(Widget):
         name = leaf.mix if mix is None else mix
         if name not in self._models:
             raise InputError(f"There is no mix {name!r}; there are {', '.join(self._models)}.")
-        model = None if name == leaf.mix else self._models[name]
+        model = None if mix is None else self._models[name]
         self._add(forked(leaf, number, step, token, name, model, self.settings))
         self.other = number
 
@@ -149,6 +154,17 @@ class GenerationView(Widget):
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(self._leaves):
             raise InputError(f"There is no text {number!r}: there are {len(self._leaves)}.")
         return self._leaves[number]
+
+    @traitlets.validate("model")
+    def _same_pieces(self, proposal: Any) -> LanguageModel:
+        with refusing():
+            _check_vocabulary(self._models[OWN], "the model", proposal["value"])
+        return proposal["value"]
+
+    @traitlets.observe("model")
+    def _another_model(self, change: Mapping[str, Any]) -> None:
+        self._models[OWN] = change["new"]
+        self.voices = list(dict.fromkeys([*self.voices, *_voices([change["new"]])]))
 
     # -- what the page sets and asks ---------------------------------------------------------------------------------
 
@@ -217,15 +233,19 @@ class GenerationView(Widget):
         return state | {"recipes": [leaf.generation.recipe for leaf in self._leaves], "offline": True}, {}
 
 
-def _voices(models: Mapping[str, LanguageModel]) -> list[str]:
+def _voices(models: Iterable[LanguageModel]) -> list[str]:
     """The layers that may speak, in order; the terms of a model that is no mix come when they are heard."""
-    return list(dict.fromkeys(name for model in models.values() if isinstance(model, Layered) for name in model.layers))
+    return list(dict.fromkeys(name for model in models if isinstance(model, Layered) for name in model.layers))
 
 
-def _same_vocabulary(model: LanguageModel, mixes: Mapping[str, LanguageModel]) -> dict[str, LanguageModel]:
+def _check_vocabulary(model: LanguageModel, name: str, other: object) -> None:
+    if not isinstance(other, LanguageModel) or other.vocabulary != model.vocabulary:
+        raise InputError(f"{name} must be a model that speaks {model.vocabulary!r}, as the first one does.")
+
+
+def _checked_names(model: LanguageModel, mixes: Mapping[str, LanguageModel]) -> dict[str, LanguageModel]:
     for name, other in mixes.items():
-        if not isinstance(other, LanguageModel) or other.vocabulary != model.vocabulary:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InputError(f"{name!r} must be a model that speaks {model.vocabulary!r}, as the first one does.")
+        _check_vocabulary(model, repr(name), other)
         if name == OWN or not name:
             raise InputError(f"Call the mix something else than {name!r}.")
     return dict(mixes)

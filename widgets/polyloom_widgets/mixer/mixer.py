@@ -61,6 +61,7 @@ class Mixer(Widget):
 
     module: ClassVar[Path] = Path(__file__).with_name("mixer.js")
     reported: ClassVar[frozenset[str]] = frozenset({"steps", "cursor", "pinned", "prompt", "place", "sampling"})
+    shared: ClassVar[Mapping[str, str]] = {"text": "prompt", "model": "model"}
 
     model = traitlets.Instance(LanguageModel, allow_none=True)
 

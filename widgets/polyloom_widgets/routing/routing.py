@@ -40,6 +40,7 @@ class RoutingView(Widget):
 
     module: ClassVar[Path] = Path(__file__).with_name("routing.js")
     reported: ClassVar[frozenset[str]] = frozenset({"text", "table", "token", "moved", "scales"})
+    shared: ClassVar[Mapping[str, str]] = {"text": "text", "token": "token"}
 
     text: traitlets.Unicode[str, str | bytes] = traitlets.Unicode("").tag(sync=True)
     pieces = traitlets.List[str]().tag(sync=True)
