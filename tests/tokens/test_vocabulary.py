@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 
 from polyloom.errors import InputError, PolyloomError, VocabularyError, VocabularyMismatch
+from polyloom.music.vocabulary import MidiVocabulary
 from polyloom.tokens import (
     ByteVocabulary,
     ForeignSentencePieceVocabulary,
@@ -163,7 +164,7 @@ def test_a_leaf_restores_its_own_kind_only(vocabularies: dict[str, Vocabulary]) 
 
 
 def test_the_table_of_kinds_is_complete() -> None:
-    ours = (ByteVocabulary, WordVocabulary, SentencePieceVocabulary)
+    ours = (ByteVocabulary, WordVocabulary, SentencePieceVocabulary, MidiVocabulary)
     foreign = (ForeignVocabulary, ForeignSentencePieceVocabulary)
     assert {leaf.kind: leaf for leaf in (*ours, *foreign)} == KINDS
 

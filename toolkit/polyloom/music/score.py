@@ -22,6 +22,7 @@ from polyloom.whole import whole
 
 FIELDS = ("onset", "duration", "pitch", "velocity", "channel", "program", "track")
 NOTE = np.dtype([(name, "<i8" if name in ("onset", "duration") else "<i2") for name in FIELDS])
+ORDER = ("velocity", "program", "track", "channel", "duration", "pitch", "onset")  # the last counts most
 LIMITS = {"pitch": (0, 127), "velocity": (1, 127), "channel": (0, 15), "program": (0, 127), "track": (0, 1023)}
 LATEST = 2**40  # ticks
 TEMPO = (0, 500_000)  # 120 beats a minute, as MIDI says where nothing is said
@@ -64,7 +65,7 @@ class Score:
             ticks = [one[0] for one in given]
             if not ticks or ticks[0] != 0 or any(a >= b for a, b in pairwise(ticks)):
                 raise InputError(f"The {name} must begin at tick 0 and rise, got {ticks[:8]}.")
-        order = np.lexsort([self.notes[name] for name in ("track", "channel", "duration", "pitch", "onset")])
+        order = np.lexsort([self.notes[name] for name in ORDER])
         ordered = self.notes[order]
         ordered.flags.writeable = False
         object.__setattr__(self, "notes", ordered)

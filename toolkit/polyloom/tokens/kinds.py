@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from polyloom.errors import VocabularyError
+from polyloom.music.vocabulary import MidiVocabulary
 from polyloom.tokens.byte import ByteVocabulary
 from polyloom.tokens.foreign import ForeignVocabulary
 from polyloom.tokens.foreign_sentencepiece import ForeignSentencePieceVocabulary
@@ -17,6 +18,7 @@ KINDS: dict[str, type[Vocabulary]] = {
     SentencePieceVocabulary.kind: SentencePieceVocabulary,
     ForeignVocabulary.kind: ForeignVocabulary,
     ForeignSentencePieceVocabulary.kind: ForeignSentencePieceVocabulary,
+    MidiVocabulary.kind: MidiVocabulary,
 }
 
 
