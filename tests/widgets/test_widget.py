@@ -4,16 +4,18 @@ import gc
 import os
 import re
 import weakref
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ipywidgets.widgets.widget import _instances
 
-from polyloom import InputError, Layered
+from polyloom import AssociationModel, ByLikelihood, ByteVocabulary, InputError, Layered, Routed, Sampling
 from polyloom.compose.weave import HeldOut
-from polyloom_widgets import Mixer
+from polyloom_widgets import GenerationView, Mixer, RoutingView, TrainingView, head_view
 from polyloom_widgets.base import widget as base
 from polyloom_widgets.base.widget import Widget
 
@@ -22,6 +24,7 @@ NASTY = {
     "\"quoted' & </script>": "One cup. Two cups. Three cups.",
     "🌊 voilà": "One song. Two songs. Three songs.",
 }
+TINY = AssociationModel.fit(["the sea and the tide"], ByteVocabulary())
 VIEW, HTML, TEXT = "application/vnd.jupyter.widget-view+json", "text/html", "text/plain"
 
 
@@ -122,6 +125,39 @@ def test_two_hundred_desks_leave_nothing_alive(mix: Layered, held_out: HeldOut) 
     gc.collect()
     assert [one for one in alive if one() is not None] == []
     assert len(_instances) == before
+
+
+def attention() -> Widget:
+    return head_view(np.tril(np.ones((1, 2, 4, 4))) / np.arange(1, 5)[:, None], list("abcd"))
+
+
+def generation() -> Widget:
+    view = GenerationView(TINY, "the ", Sampling(max_tokens=2, seed=1))
+    view.write()
+    return view
+
+
+def routing() -> Widget:
+    return RoutingView(Routed(ByLikelihood(), {"a": TINY, "b": TINY}), "the sea")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("made", [attention, generation, routing, TrainingView])
+def test_two_hundred_views_leave_nothing_alive(made: Callable[[], Widget], desk: Mixer) -> None:
+    before, listening = len(_instances), len(desk._trait_notifiers["prompt"]["change"])
+    alive: list[weakref.ref[Widget]] = []
+    for _ in range(200):
+        view = made()
+        view._repr_mimebundle_()
+        if made is routing:
+            desk.link(view)
+        view.close()
+        alive.append(weakref.ref(view))
+    del view
+    gc.collect()
+    assert [one for one in alive if one() is not None] == []
+    assert len(_instances) == before
+    assert len(desk._trait_notifiers["prompt"]["change"]) == listening
 
 
 def test_closing_twice_and_a_layout_of_ones_own(mix: Layered) -> None:

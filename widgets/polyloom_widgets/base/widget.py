@@ -116,7 +116,8 @@ class Widget(anywidget.AnyWidget):
         if not pairs or other is self:
             raise InputError(f"{type(self).__name__} shows nothing that this {type(other).__name__} could follow.")
         self.unlink(other)
-        key, flows = id(other), [(ours, _flow(weakref.ref(other), theirs)) for ours, theirs in pairs]
+        key, view = id(other), weakref.ref(other, lambda _: undo())
+        flows = [(ours, _flow(view, theirs)) for ours, theirs in pairs]
         for ours, flow in flows:
             flow({"new": getattr(self, ours)})
         for ours, flow in flows:
