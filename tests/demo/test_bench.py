@@ -1,0 +1,32 @@
+"""The benchmark of the demo lets visitors in and counts what they saw; how fast it was is the benchmark's affair."""
+
+import pytest
+
+from polyloom_demo import bench
+from polyloom_demo.bench import Load, Server
+
+
+@pytest.mark.long
+def test_every_row_has_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "VISITORS": 4,
+        "SECONDS": 4.0,
+        "PACE": (0.05, 0.2),
+        "KINDS": ("mix", "generate", "route"),
+    }.items():
+        monkeypatch.setattr(bench, name, value)
+    monkeypatch.setattr(Server, "ready", lambda self: None)  # nobody looks at the transformer
+    wait, failed, memory = bench.rows()
+    assert wait.value is not None
+    assert wait.value > 0
+    assert (failed.value, failed.met) == (0, True)
+    assert memory.value is not None or memory.reason
+    assert {row.group for row in (wait, failed, memory)} == {"demo"}
+
+
+def test_memory_is_compared_between_the_second_quarter_and_the_last() -> None:
+    growth, reason = Load(memory=[50, 100, 101, 110]).growth()
+    assert growth == pytest.approx(10)
+    assert reason is None
+    assert Load(memory=[None] * 8).growth()[0] is None
+    assert Load(waits=[0.001, 0.002, 0.003]).percentile(50) == pytest.approx(2)
