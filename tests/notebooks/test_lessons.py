@@ -31,8 +31,8 @@ def limit(cell: NotebookNode) -> int:
     return 32 if cell.source.startswith("%%writefile ") else 8
 
 
-def test_there_is_a_first_lesson() -> None:
-    assert [path.name for path in LESSONS][:1] == ["01_weave.ipynb"]
+def test_there_is_a_tour_and_a_first_lesson() -> None:
+    assert [path.name for path in LESSONS][:2] == ["00_tour.ipynb", "01_weave.ipynb"]
 
 
 @lessons

@@ -24,6 +24,7 @@ import typer
 from polyloom.errors import InputError, PolyloomError
 
 FOLDER = Path("polyloom-lessons")
+FIRST = "01_weave.ipynb"  # what stands before it, the tour, is for those who want to see everything at once
 CARRIED = Path(__file__).parent / "lessons"  # in the wheel
 CHECKOUT = Path(__file__).parents[2] / "notebooks"  # beside widgets/
 HELP = ("h", "help", "help-all", "V", "version")  # which every Jupyter command answers before it reads anything else
@@ -55,7 +56,7 @@ def lab(
     """
     place, told = _parted([*([folder] if folder else []), *(options or [])])
     _check(told)
-    first, *_ = copied(place, force)
+    first = next(lesson for lesson in copied(place, force) if lesson.name == FIRST)
     hub = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")  # JupyterHub's own variable, set in every server it starts
     if hub:
         typer.echo(f"JupyterLab is running already. Open {first} in its file browser.")
