@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from demo.says import custom, errors, seen, update
 from polyloom.errors import InputError
+from polyloom_demo import bridge
 from polyloom_demo.bridge import LONGEST, MOST, Served
 from polyloom_demo.kinds import KINDS, made
 from polyloom_demo.library import Library
@@ -83,6 +84,13 @@ def test_a_text_has_an_end(served: Served) -> None:
     assert told == "A text may have 4,000 characters here, and this one has 4,001. Take a part of it."
     assert errors(served.hear([custom(op="receipt", id=1, deep=[{"in": ["y" * 5000]}])]))
     assert desk(served).prompt == "At night the"
+
+
+def test_who_does_not_wait_for_answers_blocks_himself_alone(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "PATIENCE", 0.01)
+    with served._lock, pytest.raises(InputError, match="still at work"):
+        served.hear([])
+    assert served.hear([]) == []
 
 
 @pytest.mark.parametrize("messages", [None, {}, "update", 1, [{}] * (MOST + 1)])

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -133,6 +135,20 @@ def test_a_fault_of_ours_is_told_without_a_page_of_python(
         "That failed, and the fault is ours: it stands in the demo's log.",
     )
     assert "Traceback" in caplog.text
+
+
+def test_nobody_waits_for_another_s_long_work(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    view, go_on = opened(client)["view"], Event()
+    monkeypatch.setattr("polyloom_demo.routes.TAKES", {"page.html": lambda *_: str(go_on.wait(30)).encode()})
+    with ThreadPoolExecutor() as pool:
+        pages = [pool.submit(client.get, f"/polyloom/take/{view}/page.html") for _ in range(4)]
+        try:
+            assert said(client, view)["said"] == []
+            assert opened(client)["view"] != view
+            assert not any(page.done() for page in pages)
+        finally:
+            go_on.set()
+        assert [page.result().content for page in pages] == [b"True"] * 4
 
 
 def test_a_line_has_an_end(client: TestClient, desk: Desk) -> None:

@@ -24,6 +24,7 @@ from polyloom_widgets.base.widget import Widget
 
 LONGEST = 4_000  # characters of a text in a message
 MOST = 64  # messages at a time
+PATIENCE = 2.0  # seconds that messages wait for those before them
 OF_THE_NOTEBOOK = frozenset(ipywidgets.DOMWidget.class_trait_names(sync=True))
 
 Message = dict[str, Any]
@@ -53,10 +54,14 @@ class Served:
         """What the widget says to these messages; InputError if they are no list of at most `MOST`."""
         if not isinstance(messages, list) or len(cast("list[Any]", messages)) > MOST:
             raise InputError(f"Expected a list of at most {MOST} messages.")
-        with self._lock:
+        if not self._lock.acquire(timeout=PATIENCE):  # a page waits for its answers; who does not blocks himself alone
+            raise InputError("This view is still at work on what was asked before.")
+        try:
             for message in cast("list[Any]", messages):
                 self._take(message)
             said, self._said = self._said, []
+        finally:
+            self._lock.release()
         return said
 
     def close(self) -> None:

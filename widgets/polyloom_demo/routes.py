@@ -7,8 +7,9 @@
     GET  /polyloom/NAME.js, views.css                                the modules that a notebook uses too
     GET  /health
 
-A request has at most `LARGEST` bytes and is JSON, a form `ALL`; `SLOTS` are worked on at a time, and `LINE` wait.  An
-error is an answer with the status that fits and `{"error": …}` in words for the page.
+A request has at most `LARGEST` bytes and is JSON, a form `ALL`; `SLOTS` are worked on at a time, beside them one that
+weaves or writes a file, and `LINE` wait.  An error is an answer with the status that fits and `{"error": …}` in words
+for the page.
 """
 
 import asyncio
@@ -65,16 +66,16 @@ class Desk:
 
     def __init__(self, library: Library, views: Views) -> None:
         self.library, self.views = library, views
-        self._slots = asyncio.Semaphore(SLOTS)
+        self._slots, self._long = asyncio.Semaphore(SLOTS), asyncio.Semaphore(1)
         self._waiting = 0
 
-    async def work(self, task: Callable[[], Any]) -> Any:
-        """Do it in a thread when there is a place; Busy if the line is too long."""
+    async def work(self, task: Callable[[], Any], long: bool = False) -> Any:
+        """Do it in a thread when there is a place; Busy if the line is too long.  Long work has a place of its own."""
         if self._waiting >= LINE:
             raise Busy("Too many visitors are waiting just now. Try again in a moment.")
         self._waiting += 1
         try:
-            async with self._slots:
+            async with self._long if long else self._slots:
                 return await run_in_threadpool(task)
         finally:
             self._waiting -= 1
@@ -175,11 +176,11 @@ def routes(desk: Desk) -> APIRouter:
 
     async def compose(request: Request) -> Response:
         uploads, instead = await _brought(request)
-        return JSONResponse(await desk.work(lambda: desk.compose(uploads, instead)))
+        return JSONResponse(await desk.work(lambda: desk.compose(uploads, instead), long=True))
 
     async def take(request: Request) -> Response:
         name, what = request.path_params["name"], request.path_params["what"]
-        content = await desk.work(lambda: desk.take(name, what))
+        content = await desk.work(lambda: desk.take(name, what), long=True)
         kept = {"Content-Disposition": f'attachment; filename="polyloom-{what}"', "Cache-Control": "no-store"}
         return Response(content, media_type="application/octet-stream", headers=kept)
 

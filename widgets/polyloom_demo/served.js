@@ -9,7 +9,7 @@ import { attribute, button, make, write } from "../polyloom_widgets/base/dom.js"
 import { bytesOf, shown, Traits } from "../polyloom_widgets/base/traits.js";
 
 /** @typedef {{view: string, module: string, state: Record<string, unknown>, buffers: Record<string, string>, takes: string[], recipe: object | null, note: string}} Opened */
-/** @typedef {{method: "update", state: Record<string, unknown>} | {method: "custom", content: unknown}} Message */
+/** @typedef {{method: "update", state: Record<string, unknown>} | {method: "custom", content: Record<string, unknown>}} Message */
 
 const AGAIN = 1500; // milliseconds until a model that is still learning is asked for again
 const PAUSES = [500, 1500, 4000]; // milliseconds before a request that got no answer is sent again
@@ -73,7 +73,7 @@ class ServedModel extends Traits {
     if (Object.keys(state).length) this.say({ method: "update", state });
   }
 
-  /** @param {unknown} content */
+  /** @param {Record<string, unknown>} content */
   send(content) { this.say({ method: "custom", content }); }
 
   /** @param {Message} message */
@@ -95,7 +95,7 @@ class ServedModel extends Traits {
         this.trouble("");
       } catch (error) {
         this.trouble(String(error instanceof Error ? error.message : error));
-        for (const { content } of messages.filter((one) => one.method === "custom")) this.tell("msg:custom", { ...content, error: "The demo did not answer." }, []);
+        for (const one of messages) if (one.method === "custom") this.tell("msg:custom", { ...one.content, error: "The demo did not answer." }, []);
       }
     }
     this.going = false;
