@@ -25,11 +25,12 @@ _CORPORA: Mapping[str, Callable[[str], Corpus]] = {
     "python_docs": python_docs,  # what help("break") prints
     "python_source": python_source,  # functions and classes of the standard library
     "docstrings": docstrings,  # what its other modules say about themselves
+    "tunes": voice,  # dances, chorales, blues and arpeggios, in ABC
 }
 
 
 def names() -> tuple[str, ...]:
-    """The names that `load` knows, the five voices first."""
+    """The names that `load` knows, the five voices first, the tunes last."""
     return tuple(_CORPORA)
 
 

@@ -8,15 +8,16 @@ import pytest
 import polyloom_datasets
 from polyloom_datasets import Corpus, DataError, load, names
 
-NAMES = ("sea", "kitchen", "contracts", "lullabies", "field_guide", "python_docs", "python_source", "docstrings")
+TEXTS = ("sea", "kitchen", "contracts", "lullabies", "field_guide", "python_docs", "python_source", "docstrings")
+NAMES = (*TEXTS, "tunes")
 
 
 def test_names_are_those_of_the_plan():
     assert names() == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_name_loads_a_corpus_with_a_full_card(name):
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_text_loads_a_corpus_with_a_full_card(name):
     corpus = load(name)
     assert isinstance(corpus, Corpus)
     assert corpus.name == name
@@ -27,6 +28,13 @@ def test_every_name_loads_a_corpus_with_a_full_card(name):
     assert len(set(corpus)) == len(corpus), "a document twice"
     assert corpus.licence in corpus.card()
     assert load(name) is corpus
+
+
+def test_tunes_have_a_card_and_no_language():
+    corpus = load("tunes")
+    assert (len(set(corpus)), corpus.language) == (20, "zxx")
+    assert corpus.quotation in corpus.text
+    assert corpus.licence in corpus.card()
 
 
 def test_no_two_corpora_share_a_title_or_a_document():

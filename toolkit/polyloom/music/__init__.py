@@ -1,9 +1,10 @@
 """Music: scores, MIDI files, music as tokens, and the theory of harmony."""
 
 from polyloom.music import theory
+from polyloom.music.abc import read_abc
 from polyloom.music.augment import augmented
 from polyloom.music.midi import read_midi, write_midi
 from polyloom.music.score import Score
 from polyloom.music.vocabulary import MidiVocabulary
 
-__all__ = ["MidiVocabulary", "Score", "augmented", "read_midi", "theory", "write_midi"]
+__all__ = ["MidiVocabulary", "Score", "augmented", "read_abc", "read_midi", "theory", "write_midi"]
