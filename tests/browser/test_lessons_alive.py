@@ -1,4 +1,4 @@
-"""The later lessons in real JupyterLab: everything runs, every figure is drawn, in the light and in the dark."""
+"""The tour and the later lessons in real JupyterLab: all runs, is drawn in light and dark, and answers a hand."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.lesson]
 LESSONS = [path for path in sorted(LESSON.parent.glob("*.ipynb")) if path != LESSON]
+# For each kind of view what is done on it by keyboard: where, which key, and the words that must become others.
+MOVES = {
+    "pl-mixer": [("[role=slider]", "End", ".pl-p")],
+    "pl-generation": [
+        (".pl-written", "Enter", ".pl-alternatives .pl-title"),
+        (".pl-option:not([data-came])", "Enter", ".pl-branch-name"),
+    ],
+    "pl-training": [(".pl-plot-field", "Home", ".pl-reading")],
+    "pl-attention": [(".pl-head-cell[aria-selected=false]", "Enter", ".pl-said")],
+    "pl-routing": [("[type=range]", "End", ".pl-load-share")],
+}
+WORDS = "([view, where]) => [...view.querySelectorAll(where)].map((one) => one.textContent).join()"
+OTHERS = f"([view, where, before]) => ({WORDS})([view, where]) !== before"
 LONG = 600_000  # milliseconds that all cells may take on a machine that is busy with other tests
 
 
@@ -75,6 +88,23 @@ def test_every_figure_is_drawn_in_both_themes(lesson: tuple[Path, Tab], shots: P
             cell.screenshot(path=shots / f"{path.stem}-{theme.lower()}-{at + 1:02}.png")
     if page.locator(".polyloom").count():
         assert tab.faults(".polyloom") == []
+
+
+def test_every_view_answers_a_hand(lesson: tuple[Path, Tab]) -> None:
+    """A fader, a slider, a head, another word; in a lesson without views a line of a figure is put out."""
+    page = lesson[1].page
+    views = page.locator(".jp-OutputArea .polyloom").all()
+    for view in views:
+        root = view.element_handle()
+        kind = next(kind for kind in MOVES if kind in (view.get_attribute("class") or ""))
+        for where, key, told in MOVES[kind]:
+            before = page.evaluate(WORDS, [root, told])
+            view.locator(where).first.press(key)
+            page.wait_for_function(OTHERS, arg=[root, told, before])
+    if not views:
+        entry = page.locator(".jp-OutputArea .js-plotly-plot .legend .traces").first
+        entry.locator(".legendtoggle").click()
+        page.locator(".jp-OutputArea .legend .traces[style*='opacity: 0.5']").first.wait_for()
 
 
 def test_nothing_was_asked_of_the_world_and_nothing_complained(lesson: tuple[Path, Tab]) -> None:
