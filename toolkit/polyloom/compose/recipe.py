@@ -160,8 +160,9 @@ def _mixed(recipe: Mapping[str, Any], models: Mapping[str, LanguageModel]) -> La
 def _sampling(recipe: Mapping[str, Any]) -> Sampling:
     names = [field.name for field in dataclasses.fields(Sampling) if field.name in recipe]
     settings: dict[str, Any] = {name: recipe[name] for name in names}
-    if isinstance(stop := settings.get("stop"), list):
-        settings["stop"] = tuple(cast("list[Any]", stop))
+    for name in ("stop", "only"):
+        if isinstance(several := settings.get(name), list):
+            settings[name] = tuple(cast("list[Any]", several))
     return Sampling(**settings)
 
 

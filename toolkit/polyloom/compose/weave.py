@@ -9,20 +9,20 @@ import hashlib
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 import numpy as np
 
 from polyloom.association.model import AssociationModel
 from polyloom.compose.layered import Layer, Layered
-from polyloom.documents import Ids, each
+from polyloom.documents import Document, Documents, Ids, checked_ids, each
 from polyloom.errors import InputError
 from polyloom.progress import someone_watches
 from polyloom.tokens.vocabulary import Vocabulary
 from polyloom.tokens.word import WordVocabulary
 
-Texts: TypeAlias = str | Iterable[str]
+Texts: TypeAlias = Documents
 HeldOut: TypeAlias = dict[str, list[Ids]]
 
 PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")
@@ -41,17 +41,18 @@ def weave(
     """A mix with one layer for each voice, and the held-out documents of each, encoded and ending in `</s>`.
 
     A voice is one text, whose paragraphs (or, if they are few, sentences) are its documents, or an iterable of
-    documents.  The share `held_out` of each voice's different documents, at least one and not all, chosen by a hash of
-    their content, is not learned from.  `vocabulary` defaults to every word of every voice.  `progress` prints a line
-    for each voice; by default it does so in a notebook and in a terminal.
+    documents; those may be ids of the vocabulary that is given, as tunes are.  The share `held_out` of each voice's
+    different documents, at least one and not all, chosen by a hash of their content, is not learned from.
+    `vocabulary` defaults to every word of every voice.  `progress` prints a line for each voice; by default it does so
+    in a notebook and in a terminal.
 
     Raises InputError if there is no voice, if one has fewer than two different documents, or if a value is no text.
     """
     if not 0 < held_out < 1:
         raise InputError(f"held_out must lie between 0 and 1, got {held_out}.")
-    documents = {name: _documents(name, text) for name, text in _checked(voices).items()}
-    if vocabulary is None:
-        vocabulary = WordVocabulary.train(text for texts in documents.values() for text in texts)
+    documents = {name: _documents(name, text, vocabulary) for name, text in _checked(voices).items()}
+    if vocabulary is None:  # then all are texts
+        vocabulary = WordVocabulary.train(cast("str", text) for texts in documents.values() for text in texts)
     report = _Report(someone_watches(sys.stdout) if progress is None else progress)
     layers: dict[str, Layer] = {}
     aside: HeldOut = {}
@@ -74,22 +75,30 @@ def _checked(voices: object) -> Mapping[str, Texts]:
     return cast("Mapping[str, Texts]", voices)
 
 
-def _documents(name: str, text: Texts) -> list[str]:
-    """The documents of a voice, none of them blank, with the line ends of Unix."""
+def _documents(name: str, text: Texts, vocabulary: Vocabulary | None) -> list[Document]:
+    """The documents of a voice, none of them blank: texts with the line ends of Unix, or ids of the vocabulary."""
     try:
-        found = _cut(_unix(text)) if isinstance(text, str) else list(each(text))
+        found: list[Document] = [*_cut(_unix(text))] if isinstance(text, str) else list(each(text))
+        if vocabulary is None and any(not isinstance(document, str) for document in found):
+            raise InputError("expected text, got arrays of ids, of which nobody says what they mean: give vocabulary=.")
+        kept = [
+            _unix(document) if isinstance(document, str) else checked_ids(document, cast("Vocabulary", vocabulary))
+            for document in found
+            if (document.strip() if isinstance(document, str) else len(document))
+        ]
     except InputError as error:
         raise InputError(f"Voice {name!r}: {error}") from None
-    if any(not isinstance(document, str) for document in found):
-        raise InputError(f"Voice {name!r}: expected text, got arrays of ids.")
-    kept = [_unix(document) for document in cast("list[str]", found) if document.strip()]
-    different = len(set(kept))
+    different = len(set(map(_content, kept)))
     if different < 2:
         raise InputError(
             f"Voice {name!r} has {different} of the 2 different sentences or paragraphs that it needs at least, "
             f"since one of them is held out. Give it more text."
         )
     return kept
+
+
+def _content(document: Document) -> bytes:
+    return document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document.tobytes()
 
 
 def _unix(text: str) -> str:
@@ -102,19 +111,20 @@ def _cut(text: str) -> list[str]:
     return paragraphs if len(paragraphs) >= FEW else SENTENCE.split(text.strip())
 
 
-def _split(documents: list[str], share: float) -> tuple[list[str], list[str]]:
+def _split(documents: list[Document], share: float) -> tuple[list[Document], list[Document]]:
     """Held-out documents and the rest, both in their order; the choice depends on content alone."""
-    ranked = sorted(
-        set(documents), key=lambda document: hashlib.sha256(document.encode("utf-8", "surrogatepass")).digest()
-    )
+    ranked = sorted(set(map(_content, documents)), key=lambda content: hashlib.sha256(content).digest())
     chosen = set(ranked[: min(max(1, round(share * len(ranked))), len(ranked) - 1)])
-    return [d for d in documents if d in chosen], [d for d in documents if d not in chosen]
+    aside = [_content(document) in chosen for document in documents]
+    pairs = list(zip(documents, aside, strict=True))
+    return [d for d, out in pairs if out], [d for d, out in pairs if not out]
 
 
-def _encoded(documents: list[str], vocabulary: Vocabulary) -> list[Ids]:
+def _encoded(documents: list[Document], vocabulary: Vocabulary) -> list[Ids]:
     """Token ids, each document ending in `</s>` if the vocabulary has it."""
     end = [] if vocabulary.sentence_end is None else [vocabulary.sentence_end]
-    return [np.append(vocabulary.encode(document), end).astype(np.int64) for document in documents]
+    ids = (vocabulary.encode(one) if isinstance(one, str) else one for one in documents)
+    return [np.append(one, end).astype(np.int64) for one in ids]
 
 
 class _Report:

@@ -1,5 +1,6 @@
 """How the next token is drawn from a distribution, and when to stop.
 
+    0  only         nothing but these ids, if any are given: a key, a range of pitches
     1  repetition   ln p(y) · penalty for every y of the text so far    (Keskar et al., "CTRL", 2019)
     2  temperature  q(y) ∝ p(y)^(1 / temperature)                      0 is greedy: the likeliest, ties by smaller id
     3  top_k        only the k likeliest
@@ -25,6 +26,7 @@ from polyloom.documents import Ids
 from polyloom.errors import InputError
 from polyloom.generate.law import Law
 from polyloom.model import Floats
+from polyloom.whole import whole
 from polyloom_kernels.sample import kept
 
 RANGES: dict[str, tuple[type, float, float]] = {  # name: kind, smallest and largest
@@ -40,7 +42,7 @@ RANGES: dict[str, tuple[type, float, float]] = {  # name: kind, smallest and lar
 
 @dataclass(frozen=True)
 class Sampling:
-    """Frozen settings; the defaults of the last five leave the distribution alone, and `stop` texts end the writing.
+    """Frozen settings; the defaults of the last six leave the distribution alone, and `stop` texts end the writing.
 
     Raises InputError naming the value that is out of range.
     """
@@ -53,6 +55,7 @@ class Sampling:
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     stop: tuple[str, ...] = ()
+    only: tuple[int, ...] = ()  # (): all
 
     def __post_init__(self) -> None:
         for name, (kind, smallest, largest) in RANGES.items():
@@ -68,6 +71,11 @@ class Sampling:
             text and isinstance(text, str) for text in cast("tuple[object]", stop)
         ):
             raise InputError(f"stop must be a tuple of texts that are not empty, got {stop!r}.")
+        only = cast("object", self.only)
+        if not isinstance(only, tuple):
+            raise InputError(f"only must be a tuple of token ids, got {only!r}.")
+        for token in cast("tuple[object, ...]", only):
+            whole("a token in only", token, 0)
 
     @classmethod
     def settled(cls, given: "Sampling | None") -> "Sampling":
@@ -88,6 +96,8 @@ class Sampling:
 
     def law(self, log_probs: Floats, tokens: Sequence[int] | Ids = ()) -> Law:
         """The tokens that may be drawn and their probabilities, given log-probabilities (V,) and the text so far."""
+        if self.only:
+            log_probs = self._within(log_probs)
         if self.repetition_penalty != 1 and len(tokens):
             said, given = np.asarray(tokens), log_probs
             log_probs = given.copy()
@@ -101,6 +111,16 @@ class Sampling:
         chances = np.exp(scaled, out=scaled)
         chances /= chances.sum()
         return Law(left, chances)
+
+    def _within(self, log_probs: Floats) -> Floats:
+        """Those of `only`, and −∞ for all others; InputError if none of them may come, or one is none of the tokens."""
+        if max(self.only) >= len(log_probs):
+            raise InputError(f"only has token {max(self.only)}, there are {len(log_probs)}.")
+        kept, allowed = np.full(len(log_probs), -np.inf), list(self.only)
+        kept[allowed] = log_probs[allowed]
+        if kept.max() == -np.inf:
+            raise InputError("The model gives no token of only any probability here.")
+        return kept
 
     def _left(self, log_probs: Floats) -> Ids:
         """The tokens that top_k, top_p and min_p leave, rising."""

@@ -1,0 +1,68 @@
+"""What generated music must keep to, as the ids that may come: a key, a range of pitches, a length of the bar.
+
+    Sampling(only=allowed(vocabulary, key="G", low=55, high=81, metre=(3, 4)))
+
+The ids of all else are never drawn, and the others share their probability.  A bar has its length because no position
+lies beyond it, no metre but its own is told, and no note begins and outlasts a bar.
+"""
+
+from collections.abc import Callable
+
+from polyloom.errors import InputError
+from polyloom.music.schemes import METRES, bar_steps, metres
+from polyloom.music.theory.key import Key
+from polyloom.music.vocabulary import MidiVocabulary
+from polyloom.whole import whole
+
+SOUNDS = ("Pitch", "On")
+
+
+def allowed(
+    vocabulary: MidiVocabulary,
+    *,
+    key: str | Key | None = None,
+    low: int = 0,
+    high: int = 127,
+    metre: tuple[int, int] | None = None,
+) -> tuple[int, ...]:
+    """The ids that keep to these, `</s>` among them.
+
+    In minor the raised sixth and seventh are of the key.  Raises InputError for pitches outside 0 … 127, for a range
+    without a note of the key, for a metre that the grid has not, and for one with events, which tell of no bars.
+    """
+    least = whole("low", low, 0, 127)
+    pitches = set(range(least, whole("high", high, least, 127) + 1))
+    if key is not None:
+        pitches &= {pitch for pitch in range(128) if pitch % 12 in _chromas(Key.of(key))}
+    if not pitches:
+        raise InputError(f"No note of {key} lies between {low} and {high}.")
+    beyond = {id for family in SOUNDS for id in _ids(vocabulary, family, lambda pitch: pitch not in pitches)}
+    if metre is not None:
+        beyond |= _longer(vocabulary, metre)
+    return tuple(id for id in range(vocabulary.size) if id not in beyond)
+
+
+def _chromas(key: Key) -> set[int]:
+    raised = (9, 11) if key.mode == "minor" else ()
+    return {note.chroma for note in key.scale} | {(key.tonic.chroma + step) % 12 for step in raised}
+
+
+def _longer(vocabulary: MidiVocabulary, metre: tuple[int, int]) -> set[int]:
+    known = metres(vocabulary.grid)
+    if vocabulary.scheme == "events":
+        raise InputError("Events tell of no bars: a metre can be kept to with remi or chords.")
+    if metre not in known:
+        raise InputError(f"The vocabulary has no metre {metre}; there are {', '.join(f'{n}/{d}' for n, d in known)}.")
+    steps, own = bar_steps(metre, vocabulary.grid), known.index(metre)
+    parts = (
+        _ids(vocabulary, "Position", lambda place: place >= steps),
+        _ids(vocabulary, "Metre", lambda at: at != own or metre == METRES[0]),
+        _ids(vocabulary, "Duration", lambda shorter: shorter >= steps),
+        _ids(vocabulary, "Long", lambda _: True),
+    )
+    return {id for part in parts for id in part}
+
+
+def _ids(vocabulary: MidiVocabulary, family: str, wrong: Callable[[int], bool]) -> list[int]:
+    first = vocabulary.first.get(family, 0)
+    return [first + n for n in range(len(vocabulary.table.get(family, ()))) if wrong(n)]
