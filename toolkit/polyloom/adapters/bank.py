@@ -99,6 +99,10 @@ class AdapterBank:
                 continuation.settle(row, state)
         return self.base.step(continuations)
 
+    def adapter(self, name: str) -> Adapter | SoftPrompt:
+        """The adapter of this name; InputError if there is none."""
+        return self._named(name)
+
     def _named(self, name: str) -> Adapter | SoftPrompt:
         found = self._adapters.get(name)
         if found is None:

@@ -21,8 +21,13 @@ ROWS = 8  # tokens that are shown of each
 
 def effect(model: Any, text: Prompt, heads: Sequence[tuple[int, int]]) -> dict[str, Any]:
     """Next tokens and loss without `heads`, (layer, head) each; with none of them, both sides are the same."""
+    return compared(model, model.ablate(heads=list(heads)) if heads else model, text)
+
+
+def compared(model: LanguageModel, other: LanguageModel, text: Prompt) -> dict[str, Any]:
+    """What two models of one vocabulary say next, likeliest first; the loss of the first, how the other's differs."""
     before, loss = _said(model, text)
-    after, hurt = _said(model.ablate(heads=list(heads)), text) if heads else (before, loss)
+    after, hurt = _said(other, text) if other is not model else (before, loss)
     order = dict.fromkeys([*np.argsort(-before)[:ROWS].tolist(), *np.argsort(-after)[:ROWS].tolist()])
     shown = sorted(order, key=lambda token: -max(before[token], after[token]))[:ROWS]
     chances = [(token, model.vocabulary.display(token), float(before[token]), float(after[token])) for token in shown]

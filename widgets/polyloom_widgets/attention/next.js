@@ -43,8 +43,8 @@ export function next(heads, life) {
   return { element, draw };
 }
 
-/** @param {Said} row @param {boolean} quiet @param {number} end of the scale */
-function nextRow(row, quiet, end) {
+/** A token with what it had before, where there is a difference. @param {Said} row @param {boolean} quiet @param {number} end of the scale */
+export function nextRow(row, quiet, end) {
   const bar = make("i", { class: "pl-next-bar" });
   const tick = make("i", { class: "pl-next-tick", hidden: !quiet });
   style(bar, "width", `${(100 * row.after / end).toFixed(2)}%`);
