@@ -36,7 +36,7 @@ export function alternatives(texts, life) {
     list.replaceChildren(...options);
     shares.replaceChildren(...(step ? shareBar(texts, step) : []));
     const others = texts.offline || !leaf.steps.length ? [] : texts.mixes.filter((name) => name !== leaf.mix);
-    mixes.replaceChildren(...others.map((name) => button(`On under ${name}`, { class: "pl-button pl-small", "data-mix": name, title: `write on from step ${texts.step} under ${name}` }, `from here under ${name}`)));
+    mixes.replaceChildren(...others.map((name) => button(`from here under ${name}`, { class: "pl-button pl-small", "data-mix": name, title: `write on from step ${texts.step} under ${name}` })));
     for (const one of mixes.children) switchOff(one, texts.writing);
   };
   return { element, draw };

@@ -18,7 +18,7 @@ export function closer(desk, life) {
   const plans = /** @type {[string, () => Panel][]} */ ([["Credit", () => creditPanel(desk)], ["Likeness", () => likenessPanel(desk)], ["Reach", () => reachPanel(desk, life)], ["Lanes", () => lanesPanel(desk, life)]]);
   const buttons = plans.map(([name]) => button(name, { class: "pl-button pl-small", "aria-pressed": "false" }));
   const body = make("div", { class: "pl-closer-body" });
-  const element = make("section", { class: "pl-closer", "aria-label": "A closer look" }, make("div", { class: "pl-closer-row" }, make("span", { class: "pl-title" }, "closer"), ...buttons), body);
+  const element = make("section", { class: "pl-closer", "aria-label": "A closer look" }, make("div", { class: "pl-closer-row" }, make("span", { class: "pl-title" }, "look closer"), ...buttons), body);
   /** @type {(Panel | undefined)[]} */
   const panels = plans.map(() => undefined); // each is made when it is first opened
   let open = -1;
