@@ -10,8 +10,8 @@
 While a model learns, rows are many and matrices change at every step: the rows of a slot go through it together, in
 products of torch, on whatever device and in whatever type they are.  The compiled code for rows one by one, which
 serves a step of many texts, was measured here too: it lost for 8 to 64 rows, and what it won for thousands was not
-worth a second path.  Sums are made in the order of slots, the same each time.  Importing this module registers the operators
-`polyloom::lora` and `polyloom::lora_backward`.
+worth a second path.  Sums are made in the order of slots, the same each time.  Importing this module
+registers the operators `polyloom::lora` and `polyloom::lora_backward`.
 """
 
 from collections.abc import Iterator, Sequence
