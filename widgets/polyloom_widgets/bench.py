@@ -1,13 +1,13 @@
 """`polyloom bench widgets`: what a moved fader costs, in Python and on the screen, and what an exported page weighs.
 
+What attention costs stands in `bench_attention`.
+
 The desk is a large one: 8 layers, 512 held-out positions, a vocabulary of 4,000 words.  Its models are fitted to random
 text; a mix costs the same whatever its models have read.
 """
 
 import json
 import math
-import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,7 +20,9 @@ from polyloom.association.model import AssociationModel
 from polyloom.cli.rows import Row
 from polyloom.compose.layered import Layer, Layered
 from polyloom.tokens.word import WordVocabulary
+from polyloom_widgets import bench_attention
 from polyloom_widgets.base.widget import PAGE_LIMIT
+from polyloom_widgets.browser import browsing
 from polyloom_widgets.mixer.mixer import Mixer
 from polyloom_widgets.mixer.step import plain
 
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 LAYERS, POSITIONS, WORDS = 8, 512, 4000
 LEARNED = 20_000  # tokens of each layer
 MOVES = 200
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 # From the time stamp of a pointer event to the first task after the frame that it caused: that frame is painted then.
 WATCH = """() => {
@@ -45,7 +46,6 @@ WATCH = """() => {
 
 def rows(shared: Path | None = None) -> Iterator[Row]:
     """The rows of the group `widgets`; it needs no data from outside."""
-    del shared
     desk = _desk()
     size = f"{LAYERS} layers, {POSITIONS} positions, {WORDS} words"
     moves = _moves(desk)
@@ -59,6 +59,7 @@ def rows(shared: Path | None = None) -> Iterator[Row]:
         name = f"exported page ({size})"
         yield Row(group="widgets", name=name, value=weight, unit="MB", limit=limit, bar=f"value <= {limit:g}")
     desk.close()
+    yield from bench_attention.rows(shared)
 
 
 def _desk() -> Mixer:
@@ -88,20 +89,12 @@ def _moves(desk: Mixer) -> float:
 
 def _paint(page: Path) -> tuple[float | None, str | None]:
     """95th percentile in ms from a pointer's move on a fader to the painted frame, or why it could not be measured."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        return None, "playwright is not installed"
-    browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        return None, f"no browser: set CHROMIUM, or install one of {', '.join(BROWSERS)}"
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
-        tab = chromium.new_page(viewport={"width": 1200, "height": 900})
+    with browsing() as (browser, reason):
+        if browser is None:
+            return None, reason
+        tab = browser.new_page(viewport={"width": 1200, "height": 900})
         tab.goto(page.as_uri())
-        waits = _drag(tab)
-        chromium.close()
-    return float(np.percentile(waits, 95)), None
+        return float(np.percentile(_drag(tab), 95)), None
 
 
 def _drag(tab: "Page") -> list[float]:

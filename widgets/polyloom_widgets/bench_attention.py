@@ -1,0 +1,199 @@
+"""What a view of attention costs in a browser, beside bertviz (Vig 2019) on the same input.
+
+    first paint        from the beginning of its page to the first frame in which the view stands
+    control to paint   from the time stamp of a click on a head to the frame in which that head is drawn
+    redraw             the script's part of a frame in which a token under the hand changes
+    payload            bytes of the picture of one head that the page asks for, by its cells
+
+The model has 512 tokens and 96 heads.  Bertviz gets fewer tokens, since its page holds every share as text, and loads
+its libraries from outside: without a network its page stays empty, which the row says.  It is measured where it is
+installed, and is no dependency.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyloom.cli.rows import Row
+from polyloom_widgets.attention.bertviz import head_view, model_view
+from polyloom_widgets.attention.pictures import cells, picture
+from polyloom_widgets.browser import browsing
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+TOKENS, LAYERS, HEADS = 512, 8, 12
+SMALL = 64  # tokens that bertviz can take
+MOVES, OPENED = 60, 5
+PATIENCE = 5000  # ms until a page is said to stay empty
+
+# From the beginning of a page to the task after the first frame in which something stands in it: it is painted then.
+FIRST = """
+const begun = performance.now();
+const look = () => requestAnimationFrame(() => {
+  if (!document.querySelector("FOUND")) return look();
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => { window.painted = performance.now() - begun; };
+  port2.postMessage(null);
+});
+look();"""
+# From the time stamp of an event to the task after the second frame: the view draws in the first one.
+WAITS = """([kind, selector]) => {
+  window.waits = [];
+  document.querySelector(selector).addEventListener(kind, (event) => requestAnimationFrame(() => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => window.waits.push(performance.now() - event.timeStamp);
+    port2.postMessage(null);
+  }), { capture: true });
+}"""
+# How long the callbacks of each frame run.
+FRAMES = """() => {
+  window.drawn = [];
+  const { requestAnimationFrame: ask } = window;
+  window.requestAnimationFrame = (call) => ask.call(window, (now) => {
+    const start = performance.now();
+    call(now);
+    window.drawn.push(performance.now() - start);
+  });
+}"""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A page was opened without a network: ms until it stood there (None: it never did), and whom it asked."""
+
+    paint: float | None
+    asked: tuple[str, ...]
+
+
+def rows(shared: Path | None = None) -> Iterator[Row]:
+    """The rows of attention in the group `widgets`; they need no data from outside."""
+    del shared
+    large = model_view(_attention(TOKENS), _words(TOKENS))
+    size = f"{TOKENS} tokens, {LAYERS * HEADS} heads"
+    sent = len(cells(picture(large._readings[0], ["head", 0, 0])).tobytes())  # pyright: ignore[reportPrivateUsage]
+    yield _row(f"attention: bytes a cell of a head ({size})", sent / TOKENS**2, "bytes", "value <= 1")
+    with tempfile.TemporaryDirectory() as name, browsing() as (browser, reason):
+        folder = Path(name)
+        page = large.to_html(folder / "large.html")
+        first, click, drawn = _measured(browser, page) if browser else (None, None, None)
+        yield _row(f"attention: first paint ({size})", first, "ms", "value <= 300", reason)
+        yield _row(f"attention: click on a head to paint, p95 ({size})", click, "ms", "value <= 100", reason)
+        yield _row(f"attention: redraw under the hand, p95 ({size})", drawn, "ms", "value <= 16", reason)
+        yield from _beside(browser, folder, reason)
+    large.close()
+
+
+def _beside(browser: "Browser | None", folder: Path, reason: str | None) -> Iterator[Row]:
+    """Page size, first paint and requests for the same attention in bertviz's head view."""
+    size, ours, theirs = f"{SMALL} tokens, {LAYERS * HEADS} heads", folder / "ours.html", folder / "theirs.html"
+    view = head_view(_attention(SMALL), _words(SMALL))
+    view.to_html(ours)
+    view.close()
+    missing = _by_bertviz(theirs)
+    name = f"attention: page beside bertviz ({size})"
+    yield _pair(name, ours.stat().st_size / 1e6, None if missing else theirs.stat().st_size / 1e6, "MB", missing)
+    mine = _opened(browser, ours, ".pl-arcs") if browser else Opening(None, ())
+    peer = _opened(browser, theirs, "svg") if browser and not missing else Opening(None, ())
+    why = reason or missing or f"without a network its page stays empty: it asks {', '.join(peer.asked)}"
+    yield _pair(f"attention: first paint beside bertviz ({size})", mine.paint, peer.paint, "ms", why)
+    name, why = f"attention: hosts asked beside bertviz ({size})", reason or missing
+    yield _pair(name, _count(mine, reason), _count(peer, why), "hosts", why)
+
+
+def _count(opening: Opening, missing: str | None) -> float | None:
+    return None if missing else float(len(opening.asked))
+
+
+def _pair(name: str, value: float | None, peer: float | None, unit: str, reason: str | None) -> Row:
+    bar, why = "value <= 0" if unit == "hosts" else "ratio >= 1", reason if value is None or peer is None else None
+    return Row(
+        group="widgets", name=name, value=value, unit=unit, peer="bertviz 1.4", peer_value=peer, bar=bar, reason=why
+    )
+
+
+def _by_bertviz(page: Path) -> str | None:
+    """Write bertviz's page, or say why there is none."""
+    try:
+        import torch
+        from bertviz import head_view as bertviz  # pyright: ignore
+    except ImportError as error:
+        return f"{error.name} is not installed"
+    layers = [torch.tensor(layer)[None] for layer in _attention(SMALL)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves a file open
+        found: Any = bertviz(layers, _words(SMALL), html_action="return")
+    page.write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{found.data}", "utf-8")
+    return None
+
+
+def _row(name: str, value: float | None, unit: str, bar: str, reason: str | None = None) -> Row:
+    return Row(
+        group="widgets", name=name, value=value, unit=unit, bar=bar, reason=None if value is not None else reason
+    )
+
+
+def _attention(tokens: int) -> NDArray[np.float32]:
+    """Shares of a decoder's kind, (layers, heads, tokens, tokens)."""
+    random = np.random.default_rng(0)
+    found = np.tril(random.exponential(size=(LAYERS, HEADS, tokens, tokens)).astype(np.float32) ** 3)
+    return found / found.sum(-1, keepdims=True)
+
+
+def _words(count: int) -> list[str]:
+    return [f"word{n % 97}" for n in range(count)]
+
+
+def _measured(browser: "Browser", page: Path) -> tuple[float, float, float]:
+    """First paint (median of a few), click to paint and redraw (both p95), in ms."""
+    paints = [_opened(browser, page, ".pl-attention .pl-cells").paint for _ in range(OPENED)]
+    tab = browser.new_page(viewport={"width": 1200, "height": 900})
+    tab.goto(page.as_uri())
+    tab.wait_for_selector(".pl-head-cell")
+    return float(np.median([one for one in paints if one is not None])), _clicks(tab), _redraws(tab)
+
+
+def _opened(browser: "Browser", page: Path, found: str) -> Opening:
+    from playwright.sync_api import TimeoutError as Never
+
+    context, asked = browser.new_context(viewport={"width": 1200, "height": 900}), dict[str, None]()
+    context.set_offline(True)
+    tab = context.new_page()
+    tab.on("request", lambda request: asked.setdefault(urlsplit(request.url).netloc))
+    tab.add_init_script(FIRST.replace("FOUND", found))
+    tab.goto(page.as_uri())
+    tab.set_default_timeout(PATIENCE)
+    try:
+        tab.wait_for_function("() => window.painted")
+        paint = float(tab.evaluate("() => window.painted"))
+    except Never:
+        paint = None
+    context.close()
+    return Opening(paint, tuple(filter(None, asked)))
+
+
+def _clicks(tab: "Page") -> float:
+    tab.evaluate(WAITS, ["click", ".pl-heads"])
+    carried = tab.locator(".pl-head-cell")
+    for move in range(MOVES):
+        carried.nth(move % 6).click()
+    return float(np.percentile(tab.evaluate(_AT_LAST.format("waits")), 95))
+
+
+def _redraws(tab: "Page") -> float:
+    box = tab.locator(".pl-matrix-field").bounding_box()
+    assert box is not None, "there is a matrix"
+    tab.evaluate(FRAMES)
+    for move in range(MOVES):
+        tab.mouse.move(box["x"] + 20 + 5 * move, box["y"] + 10 + 3 * move)
+    return float(np.percentile(tab.evaluate(_AT_LAST.format("drawn")), 95))
+
+
+_AT_LAST = "() => new Promise((done) => setTimeout(() => done(window.{}), 200))"
