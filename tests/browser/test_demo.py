@@ -78,6 +78,16 @@ def test_the_address_is_the_mix(open_tab: Callable[..., Tab], address: str) -> N
     assert (told or "").startswith("The address holds a recipe that does not fit")
 
 
+def test_it_ends_while_somebody_looks(open_tab: Callable[..., Tab], tmp_path: Path) -> None:
+    with served(tmp_path) as found:
+        tab = open_tab()
+        hand = opened(tab, found)
+    hand.fader("sea").focus()
+    tab.page.keyboard.press("End")
+    tab.page.get_by_text("The demo does not answer.").wait_for()
+    tab.console.clear()  # a browser says there that nobody answered
+
+
 def test_examples_and_what_can_be_taken_along(open_tab: Callable[..., Tab], address: str, tmp_path: Path) -> None:
     tab = open_tab()
     hand = opened(tab, address)

@@ -48,7 +48,8 @@ def application(library: Library, views: Views) -> Any:
     app.include_router(routes(Desk(library, views)))
     return gradio.mount_gradio_app(
         app, page(), path="", footer_links=[], run_history=False, enable_monitoring=False, ssr_mode=False, pwa=False,
-        mcp_server=False, show_error=False, **looks(),
+        mcp_server=False, show_error=False, max_file_size=1,  # byte: files come by a route of ours, which checks them
+        **looks(),
     )  # fmt: skip
 
 

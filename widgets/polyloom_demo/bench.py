@@ -163,7 +163,7 @@ def _action(kind: str, opened: dict[str, Any], dice: random.Random) -> dict[str,
         step = {"weights": [round(dice.uniform(0, 2), 2) for _ in range(count)], "muted": flags, "soloed": flags}
         return {"method": "update", "state": {"steps": [*opened["state"]["steps"], step], "cursor": 1}}
     if kind == "generate":
-        return {"method": "custom", "content": {"op": "more", "id": 1, "leaf": 0}}
+        return {"method": "custom", "content": {"op": "write", "id": 1}}
     if kind == "attend":
         return {"method": "update", "state": {"chosen": ["head", dice.randrange(4), dice.randrange(4)]}}
     return {"method": "update", "state": {"token": dice.randrange(5)}}
