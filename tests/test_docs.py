@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GUIDES = [ROOT / "docs" / "association.md"]
+GALLERY = ROOT / "docs" / "gallery.md"
 RESULTS = ROOT / "benchmarks" / "latest.json"
 TABLE = re.compile(r"(<!-- measured: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
 NOTHING = "Not measured yet.\n"
@@ -122,6 +123,19 @@ def test_links_lead_somewhere(guide: str) -> None:
 def test_it_is_two_pages(guide: str) -> None:
     prose = TABLE.sub("", guide)
     assert len(prose.split()) < 1300
+
+
+def test_the_gallery_shows_every_picture_that_there_is_in_light_and_in_dark() -> None:
+    text = GALLERY.read_text(encoding="utf-8")
+    shown = {GALLERY.parent / name for name in re.findall(r'(?:src|srcset)="([^"]+)"', text)}
+    there = set((GALLERY.parent / "gallery").glob("*.png"))
+    assert shown == there
+    assert {path.name.replace("-light", "-dark") for path in there} == {
+        path.name for path in there if path.stem.endswith("-dark")
+    }
+    assert max(path.stat().st_size for path in there) < 200_000
+    assert text.count("<img ") == len(re.findall(r'<img [^>]*alt="[^"]{20,}"', text)), "each says what it shows"
+    assert [link for link in re.findall(r"\]\(([^)#:]+)\)", text) if not (GALLERY.parent / link).is_file()] == []
 
 
 def given(name: str, value: float | None, **more: Any) -> Row:

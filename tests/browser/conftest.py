@@ -1,7 +1,7 @@
 """A real Chromium, and tabs that remember what they asked for and what they complained of.
 
 pytest tests/browser --screenshots DIR     keeps the pictures that the tests take
-pytest tests/browser --pictures docs       makes the README's pictures anew
+pytest tests/browser --pictures docs       makes the pictures of the README and of the gallery anew
 """
 
 import os
@@ -30,7 +30,7 @@ FLAGS = [
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", metavar="DIR", help="keep the screenshots of the browser tests here")
-    parser.addoption("--pictures", metavar="DIR", help="make the pictures of the README anew, here")
+    parser.addoption("--pictures", metavar="DIR", help="make the pictures of the README and of the gallery anew, here")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def open_tab(chromium: "Browser") -> Iterator[Callable[..., Tab]]:
 
 @pytest.fixture(scope="session")
 def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the pictures of the README go: into `docs` when asked, else nowhere that lasts."""
+    """Where the pictures of the README and of the gallery go: into `docs` when asked, else nowhere that lasts."""
     given = request.config.getoption("--pictures", None)
     folder = Path(given) if given else tmp_path_factory.mktemp("pictures")
     folder.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,12 @@ names = ("sea", "kitchen", "contracts", "lullabies", "field_guide")
 mix, held_out = polyloom.weave({name: load(name) for name in names}, progress=False)
 Mixer(mix, prompt="At night the", held_out=held_out)"""
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+PANELS = {  # a panel, and what stands in it once Python has answered
+    "Credit": ".pl-credit li",
+    "Likeness": ".pl-likeness td",
+    "Reach": ".pl-reach-said:has-text('smallest change of')",
+    "Lanes": ".pl-lanes-panel .pl-written",
+}
 WIDTH, HEIGHT = 760, 500  # pixels of the picture
 LIMIT = 2_000_000  # bytes
 
@@ -78,6 +84,36 @@ def test_the_film(stage: tuple[str, Hand], docs: Path) -> None:
     look = {"duration": [milliseconds for _, milliseconds in frames], "loop": 0, "quality": 82, "method": 4}
     first.save(film, save_all=True, append_images=[frame for frame, _ in others], **look)
     assert film.stat().st_size <= LIMIT
+
+
+def test_the_panels_of_the_gallery(stage: tuple[str, Hand], docs: Path) -> None:
+    """What the desk shows when it is asked for a closer look; an exported page has nobody to ask."""
+    theme, hand = stage
+    folder = docs / "gallery"
+    folder.mkdir(exist_ok=True)
+    for panel, shown in PANELS.items():
+        hand.button(panel).click()
+        if panel == "Reach":
+            hand.desk.get_by_role("slider", name="Wanted probability").press("PageUp")
+        if panel == "Lanes":
+            _from_the_sea_to_the_law(hand)
+        hand.find(shown).first.wait_for()
+        hand.page.evaluate("() => document.activeElement.blur()")
+        hand.page.mouse.move(0, 0)
+        hand.settled()
+        box = hand.find(".pl-closer").bounding_box()
+        assert box is not None
+        clip = {"x": box["x"] - 8, "y": box["y"], "width": box["width"] + 16, "height": box["height"] + 8}
+        hand.page.screenshot(path=folder / f"{panel.lower()}-{theme}.png", clip=clip)
+
+
+def _from_the_sea_to_the_law(hand: Hand) -> None:
+    """Draw the lanes: the sea fades out while the contracts fade in, the others are silent."""
+    ends = {"sea": ("End", "Home"), "contracts": ("Home", "End")}
+    for name in ("sea", "kitchen", "contracts", "lullabies", "field_guide"):
+        for end, key in zip(("first", "last"), ends.get(name, ("Home", "Home")), strict=True):
+            hand.desk.get_by_role("slider", name=f"{name}, {end} point").press(key)
+    hand.button("Write along the lanes").click()
 
 
 def test_the_desk_in_one_file(docs: Path, woven: tuple[Layered, HeldOut]) -> None:
