@@ -32,7 +32,7 @@ export function creditPanel(desk) {
     return [
       make("p", { class: "pl-muted" }, `What each layer adds to ${answer.tokens} held-out tokens, in nats a token; the tick is what it adds alone. Together ${natsOf(answer.whole - answer.nothing)}.`),
       make("ol", { class: "pl-credit" }, ...rows),
-      make("p", { class: "pl-muted" }, [...pairs, `residual ${Math.abs(answer.residual).toExponential(0)}`].join("; ")),
+      make("p", { class: "pl-muted" }, [...pairs, `residual ${Math.abs(answer.residual) < 1e-12 ? "0" : Math.abs(answer.residual).toExponential(0)}`].join("; ")),
     ];
   });
 }
