@@ -168,7 +168,10 @@ def test_what_there_is_not_is_said(client: TestClient) -> None:
     assert client.get("/polyloom/kinds.py").status_code == 404
 
 
-@pytest.mark.parametrize("body", [b"", b"x", b"[]", b"1", b"[" * 100_000, b'{"kind": "mix"' + b" " * LARGEST])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"x", b"[]", b"1", b"[" * 100_000, b'{"x": NaN}', b'{"x": "\\ud800"}', b'{"kind": "mix"' + b" " * LARGEST],
+)
 def test_a_body_that_is_none_is_refused(client: TestClient, body: bytes) -> None:
     answer = client.post("/polyloom/open", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400

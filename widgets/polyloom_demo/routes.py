@@ -230,6 +230,7 @@ async def _read(request: Request) -> Mapping[str, Any]:
             raise InputError(f"A request may have {LARGEST:,} bytes.")
     try:
         asked = json.loads(body)
+        json.dumps(asked, ensure_ascii=False, allow_nan=False).encode()  # what no answer could hold, half a character
     except (ValueError, RecursionError):
         raise InputError("Expected JSON.") from None
     if not isinstance(asked, dict):
