@@ -5,10 +5,10 @@
  * `render` puts the parts together, draws them once a frame at most from one look, and returns the clean-up. Each part
  * is a function that makes its elements and returns `{element, draw}`. A token under the hand is the query in all of them.
  */
-import { Questions } from "../base/ask.js";
-import { attribute, button, keepClicks, keepKeys, Lifetime, make, textField, write } from "../base/dom.js";
+import { attribute, button, make, textField, write } from "../base/dom.js";
 import { matrix } from "../base/matrix.js";
 import { saving } from "../base/save.js";
+import { Stage } from "../base/stage.js";
 import { arcs } from "./arcs.js";
 import { Heads, keyName } from "./heads.js";
 import { Eye, shareRows } from "./look.js";
@@ -22,13 +22,8 @@ const ANEW = ["readings", "thumbs", "stored", "stored_p"]; // after which pictur
 
 /** @param {{model: any, el: HTMLElement}} view @returns {() => void} */
 function render({ model, el }) {
-  const life = new Lifetime();
-  const root = make("div", { class: "polyloom pl-attention", role: "group", "aria-label": "Attention" });
-  keepKeys(life, root);
-  keepClicks(life, root);
-  const redraw = life.frame(() => draw());
-  let refused = "";
-  const questions = new Questions(model, life, redraw, (error) => { refused = error; });
+  const stage = new Stage(model, "attention", "Attention");
+  const { life, root, redraw, questions } = stage;
   const heads = new Heads(model, questions);
   const eye = new Eye(heads);
   const pin = (/** @type {number} */ query) => { heads.set({ token: query === heads.token ? -1 : query }); };
@@ -40,11 +35,10 @@ function render({ model, el }) {
   const tokensPart = tokens(heads, eye, life, redraw, pin);
   const nextPart = next(heads, life);
   const panelsPart = panels(heads, life, redraw);
-  const banner = make("div", { class: "pl-trouble", role: "alert", hidden: true });
   const title = make("p", { class: "pl-title pl-shown-name" });
   const picture = make("section", { class: "pl-shown", "aria-label": "Chosen head" }, title, matrixPart.element, arcsPart.element);
   const waiting = make("p", { class: "pl-muted pl-waiting", hidden: true }, "asking for this head …");
-  root.append(bar.element, banner, tokensPart.element, make("div", { class: "pl-desk" }, overviewPart.element, picture), waiting, nextPart.element, panelsPart.element);
+  root.append(bar.element, stage.banner, tokensPart.element, make("div", { class: "pl-desk" }, overviewPart.element, picture), waiting, nextPart.element, panelsPart.element);
 
   const draw = () => {
     if (!heads.reading) return;
@@ -52,10 +46,7 @@ function render({ model, el }) {
     overviewPart.draw();
     nextPart.draw();
     const look = eye.look();
-    const trouble = String(model.get("error") ?? "") || refused || heads.failure;
-    write(banner, trouble ? `⚠ ${trouble}` : "");
-    attribute(banner, "hidden", !trouble);
-    attribute(waiting, "hidden", look !== null || trouble !== "");
+    attribute(waiting, "hidden", stage.tell(heads.failure) || look !== null);
     write(title, `${keyName(heads.chosen, heads.silenced)}${heads.comparing ? `: ${heads.reading.name} less ${heads.readings[1 - heads.at].name}, blue is more, orange is less` : ""}: ${model.get("look") === "arcs" ? "words on the left look at words on the right" : "each row looks at its columns"}`);
     attribute(picture, "data-stale", look === null);
     if (!look) return;
@@ -64,13 +55,10 @@ function render({ model, el }) {
     attribute(arcsPart.element, "hidden", !lines);
     for (const part of [tokensPart, panelsPart, lines ? arcsPart : matrixPart]) part.draw(look);
   };
-  for (const trait of TRAITS) life.follow(model, `change:${trait}`, () => { if (ANEW.includes(trait)) heads.forget(); refused = ""; redraw(); });
-  el.append(root);
-  draw();
-  return () => { life.end(); root.remove(); };
+  return stage.open(el, TRAITS, draw, (trait) => { if (ANEW.includes(trait)) heads.forget(); });
 }
 
-/** What is shown and how, and the text where there is a model to read another. @param {Heads} heads @param {Lifetime} life */
+/** What is shown and how, and the text where there is a model to read another. @param {Heads} heads @param {import("../base/dom.js").Lifetime} life */
 function toolbar(heads, life) {
   const { model } = heads;
   const reading = /** @type {HTMLSelectElement} */ (make("select", { class: "pl-select", "aria-label": "Reading" }));

@@ -5,9 +5,9 @@
  * `render` puts the parts together, draws them once a frame at most, and returns the clean-up. Each part is a function
  * that makes its elements and returns `{element, draw}`.
  */
-import { Questions } from "../base/ask.js";
-import { attribute, button, keepClicks, keepKeys, Lifetime, make, numberField, switchOff, write } from "../base/dom.js";
+import { attribute, button, make, numberField, switchOff, write } from "../base/dom.js";
 import { saving } from "../base/save.js";
+import { Stage } from "../base/stage.js";
 import { alternatives } from "./alternatives.js";
 import { branches } from "./branches.js";
 import { stepRows, Texts, wordsOf } from "./texts.js";
@@ -17,40 +17,30 @@ const TRAITS = ["prompt", "leaves", "leaf", "other", "step", "voices", "mixes", 
 
 /** @param {{model: any, el: HTMLElement}} view @returns {() => void} */
 function render({ model, el }) {
-  const life = new Lifetime();
-  const root = make("div", { class: "polyloom pl-generation", role: "group", "aria-label": "Generation" });
-  keepKeys(life, root);
-  keepClicks(life, root);
-  const redraw = life.frame(() => draw());
-  let refused = "";
-  const questions = new Questions(model, life, redraw, (error) => { refused = error; });
+  const stage = new Stage(model, "generation", "Generation");
+  const { life, root, redraw, questions } = stage;
   const texts = new Texts(model, questions, redraw);
   const headPart = controls(texts, life);
   const recipePart = recipePanel(texts, life);
   const parts = [headPart, writing(texts, life), alternatives(texts, life), branches(texts, life), recipePart];
-  const banner = make("div", { class: "pl-trouble", role: "alert", hidden: true });
   const speech = make("div", { class: "pl-hidden", role: "status", "aria-live": "polite" });
   const vacant = make("p", { class: "pl-muted pl-nothing" }, "Nothing written yet.");
-  root.append(headPart.element, banner, vacant, ...parts.slice(1).map((part) => part.element), speech);
+  root.append(headPart.element, stage.banner, vacant, ...parts.slice(1).map((part) => part.element), speech);
   recipePart.element.firstElementChild?.append(saving(life, root, { name: "generation", rows: () => stepRows(texts.leaf) }));
   let wrote = false;
 
   const draw = () => {
     for (const part of parts) part.draw();
     vacant.hidden = texts.leaves.length > 0;
-    const trouble = texts.failure || refused;
-    write(banner, trouble ? `⚠ ${trouble}` : "");
-    attribute(banner, "hidden", !trouble);
+    stage.tell(texts.failure);
     if (wrote && !texts.writing && texts.leaf) write(speech, `${texts.leaf.steps.length} tokens: ${wordsOf(texts.leaf.steps)}`);
     wrote = texts.writing;
   };
-  for (const trait of TRAITS) life.follow(model, `change:${trait}`, () => { refused = ""; redraw(); });
-  el.append(root);
-  draw();
-  return () => { texts.stop(); life.end(); root.remove(); };
+  const close = stage.open(el, TRAITS, draw);
+  return () => { texts.stop(); close(); };
 }
 
-/** The prompt, the settings and the one button that writes and stops. @param {Texts} texts @param {Lifetime} life */
+/** The prompt, the settings and the one button that writes and stops. @param {Texts} texts @param {import("../base/dom.js").Lifetime} life */
 function controls(texts, life) {
   const prompt = /** @type {HTMLInputElement} */ (make("input", { type: "text", class: "pl-text-field", "aria-label": "Prompt", spellcheck: "false", autocomplete: "off" }));
   const go = button("Write", { class: "pl-button pl-main" });
@@ -83,7 +73,7 @@ function controls(texts, life) {
   return { element, draw };
 }
 
-/** How the shown text was made, to be copied. @param {Texts} texts @param {Lifetime} life */
+/** How the shown text was made, to be copied. @param {Texts} texts @param {import("../base/dom.js").Lifetime} life */
 function recipePanel(texts, life) {
   const toggle = button("Recipe", { class: "pl-button pl-small", "aria-pressed": "false" });
   const copy = button("Copy", { class: "pl-button pl-small" });

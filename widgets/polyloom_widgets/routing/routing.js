@@ -5,10 +5,10 @@
  * `render` puts the parts together, draws them once a frame at most, and returns the clean-up. While a slider moves the
  * page decides anew by itself; on release Python is told, and says what it costs.
  */
-import { Questions } from "../base/ask.js";
-import { attribute, keepClicks, keepKeys, Lifetime, make, shownToken, spokenToken, textField, write } from "../base/dom.js";
+import { attribute, make, shownToken, spokenToken, textField, write } from "../base/dom.js";
 import { matrix } from "../base/matrix.js";
 import { saving } from "../base/save.js";
+import { Stage } from "../base/stage.js";
 import { strip } from "../base/strip.js";
 import { bitsOf } from "./chooser.js";
 import { Choices } from "./choices.js";
@@ -20,31 +20,23 @@ const TRAITS = ["text", "pieces", "tables", "scores", "table", "token", "moved",
 
 /** @param {{model: any, el: HTMLElement}} view @returns {() => void} */
 function render({ model, el }) {
-  const life = new Lifetime();
-  const root = make("div", { class: "polyloom pl-routing", role: "group", "aria-label": "Routing" });
-  keepKeys(life, root);
-  keepClicks(life, root);
-  const redraw = life.frame(() => draw());
-  let refused = "";
-  const questions = new Questions(model, life, redraw, (error) => { refused = error; });
+  const stage = new Stage(model, "routing", "Routing");
+  const { life, root, redraw, questions } = stage;
   const choices = new Choices(model, questions, redraw);
   const bar = toolbar(choices, life);
   bar.element.append(saving(life, root, { name: "routing", rows: () => scoreRows(choices) }));
-  const banner = make("div", { class: "pl-trouble", role: "alert", hidden: true });
   const stripPart = tokenStrip(choices, life);
   const lanes = matrix(choices, life, redraw, (_, token) => choices.pin(token), { what: "lanes of experts", does: "Arrows move over experts and tokens, Enter keeps a token", row: String });
   const loadPart = loadBars(choices, life);
   const decisionPart = decision(choices, life);
   const routerPart = routerPanel(choices, life);
   const lanesPart = make("section", { class: "pl-lanes", "aria-label": "Lanes" }, make("p", { class: "pl-title" }, "who reads which token: fuller is a larger share"), lanes.element);
-  root.append(bar.element, banner, stripPart.element, lanesPart, make("div", { class: "pl-desk" }, loadPart.element, decisionPart.element), routerPart.element);
+  root.append(bar.element, stage.banner, stripPart.element, lanesPart, make("div", { class: "pl-desk" }, loadPart.element, decisionPart.element), routerPart.element);
 
   const draw = () => {
     const table = choices.table;
     if (!table) return;
-    const trouble = String(model.get("error") ?? "") || refused;
-    write(banner, trouble ? `⚠ ${trouble}` : "");
-    attribute(banner, "hidden", !trouble);
+    stage.tell();
     bar.draw();
     const routes = table.kind === "router";
     for (const part of [stripPart, loadPart, decisionPart]) part.element.hidden = routes;
@@ -57,13 +49,10 @@ function render({ model, el }) {
     loadPart.draw(choices.decided());
     decisionPart.draw();
   };
-  for (const trait of TRAITS) life.follow(model, `change:${trait}`, () => { if (["tables", "scores"].includes(trait)) choices.alone = {}; refused = ""; redraw(); });
-  el.append(root);
-  draw();
-  return () => { life.end(); root.remove(); };
+  return stage.open(el, TRAITS, draw, (trait) => { if (["tables", "scores"].includes(trait)) choices.alone = {}; });
 }
 
-/** Which table, and the text where another can be read. @param {Choices} choices @param {Lifetime} life */
+/** Which table, and the text where another can be read. @param {Choices} choices @param {import("../base/dom.js").Lifetime} life */
 function toolbar(choices, life) {
   const select = /** @type {HTMLSelectElement} */ (make("select", { class: "pl-select", "aria-label": "Who chooses" }));
   const text = textField(life, "Text: Enter reads it", (now) => choices.set({ text: now }));
@@ -82,7 +71,7 @@ function toolbar(choices, life) {
   return { element, draw };
 }
 
-/** The tokens, each under the colour and the number of who is wanted most. @param {Choices} choices @param {Lifetime} life */
+/** The tokens, each under the colour and the number of who is wanted most. @param {Choices} choices @param {import("../base/dom.js").Lifetime} life */
 function tokenStrip(choices, life) {
   const words = strip(life, {
     label: "Tokens: a button opens its decision", press: (token) => choices.pin(token), inside: (piece) => [make("span", {}, shownToken(piece)), make("i")],
