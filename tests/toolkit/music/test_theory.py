@@ -119,10 +119,10 @@ def test_keys() -> None:
             Key.of(bad)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("tonic", "mode"), list(product(range(12), ("major", "minor"))))
-def test_a_scale_is_in_its_key(tonic: int, mode: str) -> None:
-    weights = np.roll(PROFILES[mode], tonic)
-    found = find_key(weights)
+@pytest.mark.parametrize(("tonic", "mode", "profiles"), list(product(range(12), ("major", "minor"), PROFILES)))
+def test_a_scale_is_in_its_key(tonic: int, mode: str, profiles: str) -> None:
+    weights = np.roll(PROFILES[profiles][mode], tonic)
+    found = find_key(weights, profiles)
     assert (found.best.tonic.chroma, found.best.mode) == (tonic, mode)
     assert found.ranked[0][1] == pytest.approx(1)
     assert len(found.ranked) == 24
@@ -132,6 +132,8 @@ def test_what_is_no_key() -> None:
     for bad in (np.ones(12), np.zeros(12), np.ones(11), np.full(12, np.nan), [-1] + [1] * 11):
         with pytest.raises(InputError):
             find_key(bad)
+    with pytest.raises(InputError, match="krumhansl, albrecht"):
+        find_key(np.arange(12.0), "bach")
 
 
 NUMERALS = {  # key: chords: numerals
