@@ -1,0 +1,73 @@
+"""`polyloom music`: from tunes to a model, to a new tune, to sound."""
+
+import json
+import wave
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from polyloom import PolyloomError, load
+from polyloom.cli.music import app
+from polyloom.music import MidiVocabulary, read_abc, read_midi, write_midi
+from polyloom_datasets import load as corpus
+
+TUNES = corpus("tunes").documents
+
+
+def run(*words: object) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    (tmp_path / "tunes.abc").write_text("\n\n".join(TUNES[:10]))
+    write_midi(read_abc(TUNES[0]), tmp_path / "one.mid")
+    (tmp_path / "broken.mid").write_bytes(b"MThd")
+    return tmp_path
+
+
+def test_tokens_are_those_of_the_vocabulary(made: Path) -> None:
+    vocabulary, score = MidiVocabulary("chords"), read_midi(made / "one.mid")
+    done = run("tokenize", made / "one.mid", "--scheme", "chords", "--json")
+    told = json.loads(done.stdout)
+    assert told["tokens"] == vocabulary.tokens(score).tolist()
+    assert (told["notes"], told["moved"]["most"]) == (len(score), 0)
+    assert run("tokenize", made / "one.mid").stdout.startswith("Bar Pitch_60 Velocity_")
+
+
+def test_from_tunes_to_a_model_to_a_tune_to_sound(made: Path) -> None:
+    model = made / "tunes.psam"
+    told = json.loads(run("train", made, "-o", model, "--json").stdout)
+    assert told["tunes"] == 11
+    assert load(model).vocabulary == MidiVocabulary()
+    words = ("generate", model, "--begin", made / "one.mid", "--tokens", 60, "--seed", 1)
+    for name in ("a.mid", "b.mid"):
+        assert run(*words, "-o", made / name, "--key", "C", "--low", 40, "--high", 84).exit_code == 0
+    assert (made / "a.mid").read_bytes() == (made / "b.mid").read_bytes()
+    found = read_midi(made / "a.mid")
+    assert len(found) >= len(read_midi(made / "one.mid"))
+    assert set(found.notes["pitch"] % 12) <= {0, 2, 4, 5, 7, 9, 11}
+    run("render", made / "a.mid", "-o", made / "a.wav", "--rate", 8000)
+    with wave.open(str(made / "a.wav")) as file:
+        assert file.getnframes() / 8000 == pytest.approx(found.seconds(found.end), abs=0.1)
+    run(*words, "-o", made / "c.wav")
+    assert (made / "c.wav").read_bytes()[:4] == b"RIFF"
+
+
+def test_chords_are_explained() -> None:
+    told = json.loads(run("explain", "G7", "--json").stdout)
+    assert told["facts"]["notes"] == ["G", "B", "D", "F"]
+    assert "ii–V–I" in run("explain", "Dm7", "G7", "C", "--level", "musician").stdout
+
+
+def test_what_is_no_music_is_told(made: Path) -> None:
+    for words, said in (
+        (("tokenize", made / "broken.mid"), "cannot be read as MIDI"),
+        (("train", made / "broken.mid", "-o", made / "x.psam"), "No file holds music"),
+        (("render", made / "one.mid", "-o", made / "one.mid"), "one of the files to read"),
+        (("explain", "H7"), "H7"),
+    ):
+        with pytest.raises(PolyloomError, match=said):
+            run(*words)

@@ -1,0 +1,221 @@
+"""`polyloom music`: from MIDI files to a model, to new tunes, to sound, and what harmony says of chords.
+
+A model of music is any model whose vocabulary is a `MidiVocabulary`, so `compose` and `inspect` take it too.
+"""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import numpy as np
+import typer
+
+from polyloom.association.model import AssociationModel
+from polyloom.cli.models import opened
+from polyloom.cli.options import Force, Json, ModelFile, Output
+from polyloom.cli.output import check_free, note, print_json
+from polyloom.errors import FileError, InputError
+from polyloom.generate.sampling import Sampling
+from polyloom.model import LanguageModel
+from polyloom.music.abc import read_abc
+from polyloom.music.augment import KEYS, augmented
+from polyloom.music.constraints import allowed
+from polyloom.music.midi import read_midi, write_midi
+from polyloom.music.schemes import Scheme
+from polyloom.music.score import Score
+from polyloom.music.synth import RATE, write_wav
+from polyloom.music.theory.explaining import Level, explain
+from polyloom.music.vocabulary import MidiVocabulary
+from polyloom.tokens.vocabulary import SENTENCE_END, Ids
+
+ABC = ".abc"
+BLANK = "\n\n"
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown", no_args_is_help=True)
+
+Files: TypeAlias = Annotated[
+    list[Path], typer.Argument(metavar="FILE", help="MIDI, tunes in ABC, or folders of these.", show_default=False)
+]
+File: TypeAlias = Annotated[Path, typer.Argument(metavar="FILE", help="MIDI, or a tune in ABC.", show_default=False)]
+SchemeName: TypeAlias = Annotated[Scheme, typer.Option(help="How music is told: see polyloom.music.schemes.")]
+Grid: TypeAlias = Annotated[int, typer.Option(help="Steps a beat.")]
+
+
+@app.callback()
+def music() -> None:
+    """Tunes: as tokens, as models, as sound."""
+
+
+@app.command()
+def tokenize(file: File, scheme: SchemeName = "remi", grid: Grid = 24, as_json: Json = False) -> None:
+    """Print the tokens of a file, and how far the grid moved its notes.
+
+    For example:
+
+        polyloom music tokenize tune.mid
+        polyloom music tokenize tune.mid --scheme chords --json
+    """
+    vocabulary, (score,) = MidiVocabulary(scheme, grid), _read(file)
+    ids, rounding = vocabulary.tokens(score), vocabulary.quantised(score)[1]
+    for said in score.report:
+        note(f"{file}: {said}")
+    if as_json:
+        facts = {"mean": rounding.mean, "most": rounding.most, "shortest": rounding.shortest}
+        print_json({"file": str(file), "notes": len(score), "tokens": ids.tolist(), "moved": facts})
+    else:
+        typer.echo(vocabulary.decode(ids))
+        note(f"{len(score):,} notes, {len(ids):,} tokens; onsets moved by at most {rounding.most:.3g} beats")
+
+
+@app.command()
+def train(
+    files: Files,
+    output: Output,
+    scheme: SchemeName = "remi",
+    grid: Grid = 24,
+    order: Annotated[int, typer.Option(min=1, help="Tokens of the longest n-gram.")] = 8,
+    keys: Annotated[bool, typer.Option("--keys", help="Learn each tune in all twelve keys.")] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Learn an association model of tunes.
+
+    For example:
+
+        polyloom music train nottingham/ -o folk.psam
+        polyloom music train mine.abc -o mine.psam --keys
+    """
+    check_free(output, force, files)
+    vocabulary = MidiVocabulary(scheme, grid)
+    scores = [score for file in _listed(files) for score in _told(file)]
+    wanted = KEYS if keys else (0,)
+    tunes = [_ended(vocabulary, other) for score in scores for other in augmented(score, wanted)]
+    if not tunes:
+        raise InputError("No file holds music that can be read.")
+    model = AssociationModel.fit(tunes, vocabulary, order=order)
+    model.save(output)
+    facts = {"model": str(output), "tunes": len(scores), "tokens": model.tokens_counted}
+    if as_json:
+        print_json(facts)
+    else:
+        typer.echo(f"{output}: {len(scores):,} tunes, {model.tokens_counted:,} tokens of {vocabulary!r}")
+
+
+@app.command()
+def generate(
+    model: ModelFile,
+    output: Output,
+    begin: Annotated[Path | None, typer.Option(metavar="FILE", help="Go on from this tune.")] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="At most so many.")] = 400,
+    temperature: Annotated[float, typer.Option(min=0)] = 0.9,
+    min_p: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is far less likely.")] = 0.05,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    key: Annotated[str | None, typer.Option(help="Keep to a key, such as 'A minor'.")] = None,
+    low: Annotated[int, typer.Option(help="Lowest pitch.")] = 0,
+    high: Annotated[int, typer.Option(help="Highest pitch.")] = 127,
+    force: Force = False,
+) -> None:
+    """Write a tune as MIDI, or as sound if FILE ends in .wav.
+
+    For example:
+
+        polyloom music generate folk.psam -o tune.mid --seed 3
+        polyloom music generate folk.psam -o tune.wav --key G --low 55 --high 84
+    """
+    check_free(output, force, [begin] if begin else [])
+    loaded = opened(model)
+    vocabulary = _vocabulary(loaded)
+    prompt = np.empty(0, np.int64) if begin is None else vocabulary.tokens(_read(begin)[0])
+    free = key is None and (low, high) == (0, 127)
+    only = () if free else allowed(vocabulary, key=key, low=low, high=high)
+    sampling = Sampling(temperature=temperature, max_tokens=tokens, seed=seed, min_p=min_p, only=only)
+    written = loaded.generate(prompt, sampling)
+    score = vocabulary.score(np.append(prompt, [step.token for step in written.steps]).astype(np.int64))
+    _write(score, output)
+    typer.echo(f"{output}: {score!r}")
+
+
+@app.command(name="explain")
+def explain_chords(
+    chords: Annotated[list[str], typer.Argument(metavar="CHORD", help="One, or several one after another.")],
+    level: Annotated[Level, typer.Option(help="For whom.")] = "student",
+    key: Annotated[str | None, typer.Option(help="The key; by default the likeliest.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what chords are, and what they do.
+
+    For example:
+
+        polyloom music explain G7
+        polyloom music explain Dm7 G7 Cmaj7 --level musician
+    """
+    said = explain(chords[0] if len(chords) == 1 else chords, level, key)
+    if as_json:
+        print_json({"text": str(said), "facts": said.facts})
+    else:
+        typer.echo(str(said))
+
+
+@app.command()
+def render(
+    file: File,
+    output: Output,
+    rate: Annotated[int, typer.Option(help="Samples a second.")] = RATE,
+    force: Force = False,
+) -> None:
+    """Write a file as sound: WAV, the same samples each time.
+
+    For example:
+
+        polyloom music render tune.mid -o tune.wav
+    """
+    check_free(output, force, [file])
+    score = _read(file)[0]
+    write_wav(score, output, rate)
+    typer.echo(f"{output}: {score!r}")
+
+
+def _read(file: Path) -> list[Score]:
+    """The scores of a file: one, or every tune in ABC."""
+    if file.suffix.lower() != ABC:
+        return [read_midi(file)]
+    tunes = [text for text in file.read_text(encoding="utf-8").split(BLANK) if text.strip()]
+    if not tunes:
+        raise InputError(f"{file} holds no tune.")
+    return [read_abc(tune) for tune in tunes]
+
+
+def _told(file: Path) -> list[Score]:
+    """The scores of one of many files; a note if it cannot be read."""
+    try:
+        return _read(file)
+    except FileError as error:
+        note(str(error))
+        return []
+
+
+def _listed(files: list[Path]) -> list[Path]:
+    kinds = (".mid", ".midi", ABC)
+    return [
+        one
+        for file in files
+        for one in (sorted(p for p in file.rglob("*") if p.suffix.lower() in kinds) if file.is_dir() else [file])
+    ]
+
+
+def _ended(vocabulary: MidiVocabulary, score: Score) -> Ids:
+    return np.append(vocabulary.tokens(score), [vocabulary.id_of(SENTENCE_END)]).astype(np.int64)
+
+
+def _vocabulary(model: LanguageModel) -> MidiVocabulary:
+    if not isinstance(model.vocabulary, MidiVocabulary):
+        raise InputError(
+            f"The model speaks {model.vocabulary!r}, not music. Train one: polyloom music train FILE -o FILE."
+        )
+    return model.vocabulary
+
+
+def _write(score: Score, output: Path) -> None:
+    if output.suffix.lower() == ".wav":
+        write_wav(score, output)
+    else:
+        write_midi(score, output)
