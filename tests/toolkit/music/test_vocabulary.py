@@ -73,11 +73,11 @@ def test_tokens_by_hand() -> None:
     text = {scheme: made(scheme).decode(made(scheme).tokens(score)) for scheme in SCHEMES}
     assert text["remi"] == (
         "Bar Pitch_60 Duration_24 Position_24 Pitch_64 Duration_12 "
-        "Bar Bar Bar Part_1 Track_0 Program_5 Pitch_67 Long_96 Duration_1"
+        "Bar Bar Bar Part_1 Track_0 Channel_0 Program_5 Pitch_67 Long_96 Duration_1"
     )
     assert text["events"] == (
         "On_60 Shift_24 Off_60 On_64 Shift_12 Off_64 "
-        "Shift_192 Shift_60 Part_1 Track_0 Program_5 On_67 Shift_96 Shift_1 Off_67"
+        "Shift_192 Shift_60 Part_1 Track_0 Channel_0 Program_5 On_67 Shift_96 Shift_1 Off_67"
     )
     assert text["chords"].startswith("Bar Chord_C Pitch_60")
 

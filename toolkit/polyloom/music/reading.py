@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from polyloom.music.schemes import BEATS, METRES, PARTS, TEMPI, bar_steps, loudness, metres
+from polyloom.music.schemes import BEATS, METRES, PART_AT_FIRST, TEMPI, bar_steps, loudness, metres
 from polyloom.music.score import METRE, NOTE, TEMPO, Score
 from polyloom.music.writing import FIRST_VELOCITY, binned
 
@@ -28,7 +28,7 @@ class Reader:
         self.velocity = loudness(binned(FIRST_VELOCITY, velocities), velocities)
         self.pitch: int | None = None
         self.slot = 0
-        self.parts = [[slot, 0, 0] for slot in range(PARTS)]
+        self.parts = [list(part) for part in PART_AT_FIRST]
         self.held: dict[tuple[int, ...], list[tuple[int, int]]] = {}
         self.tempi: dict[int, int] = {0: TEMPO[1]}
         self.measures: dict[int, tuple[int, int]] = {0: METRE[1:]}

@@ -12,6 +12,7 @@ of powers of two, so that a rest of an hour is a handful of tokens.
 from typing import Literal, TypeAlias
 
 from polyloom.errors import InputError
+from polyloom.music.score import DRUMS
 
 Scheme: TypeAlias = Literal["events", "remi", "chords"]
 Table: TypeAlias = dict[str, tuple[str, ...]]  # family: its values; "" for the only piece of a family
@@ -20,6 +21,8 @@ BEATS = 4  # of the longest time that is one token
 LONGEST_BAR = 8  # beats
 POWERS = 24  # doublings
 PARTS, TRACKS = 32, 64
+MELODIC = [channel for channel in range(16) if channel != DRUMS]
+PART_AT_FIRST = tuple((part, MELODIC[part % len(MELODIC)], 0) for part in range(PARTS))  # track, channel, program
 METRES = ((4, 4), *((n, d) for d in (4, 8, 2, 16) for n in range(1, 17) if (n, d) != (4, 4)))
 PITCHES = tuple(map(str, range(128)))
 TEMPI = tuple(120 * 2 ** (k / 12) for k in range(-36, 25))  # beats a minute: 15 to 480, 12 to the double

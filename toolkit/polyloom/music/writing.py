@@ -9,7 +9,7 @@ from math import log2
 from typing import Any
 
 from polyloom.music.harmony import harmony
-from polyloom.music.schemes import BEATS, METRES, PARTS, POWERS, TEMPI, Scheme, bar_steps, metres
+from polyloom.music.schemes import BEATS, METRES, PART_AT_FIRST, PARTS, POWERS, TEMPI, Scheme, bar_steps, metres
 from polyloom.music.score import FIELDS, METRE, TEMPO, Score
 
 COUNTED = 8  # empty bars that are told one by one
@@ -31,7 +31,7 @@ class Writer:
         self.begun = False  # whether there was a bar
         self.velocity = binned(FIRST_VELOCITY, velocities)
         self.slot = 0
-        self.parts: list[Part] = [(slot, 0, 0) for slot in range(PARTS)]
+        self.parts: list[Part] = [*PART_AT_FIRST]
 
     def written(self, score: Score) -> list[int]:
         """The ids of a score whose ticks are steps."""
