@@ -247,6 +247,20 @@ def test_lanes_are_moved_and_written_along(page: "Page", tab: Tab, shots: Path) 
     tab.shoot(shots / "alive-lanes.png", ".polyloom.pl-mixer .pl-closer")
 
 
-def test_nothing_serious_and_nothing_of_the_world(tab: Tab) -> None:
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+@pytest.mark.parametrize("width", [1500, 620])
+def test_everybody_can_use_them_in_both_themes(page: "Page", tab: Tab, shots: Path, theme: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.evaluate(
+        "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
+    )
+    dark = theme == "Dark"
+    page.wait_for_function("(dark) => document.body.dataset.jpThemeLight === String(!dark)", arg=dark)
+    settled(page)
     assert tab.faults(".polyloom") == []
+    for kind in ("attention", "routing", "generation", "mixer"):
+        page.locator(f".polyloom.pl-{kind}").last.screenshot(path=shots / f"alive-{kind}-{width}-{theme.lower()}.png")
+
+
+def test_nothing_was_asked_of_the_world_and_nothing_complained(tab: Tab) -> None:
     tab.check()
