@@ -26,6 +26,7 @@ MOVES = {
     "pl-training": [(".pl-plot-field", "Home", ".pl-reading")],
     "pl-attention": [(".pl-head-cell[aria-selected=false]", "Enter", ".pl-said")],
     "pl-routing": [("[type=range]", "End", ".pl-load-share")],
+    "pl-rack": [(".pl-button[aria-pressed=true]", "Enter", ".pl-next-figures")],
 }
 WORDS = "([view, where]) => [...view.querySelectorAll(where)].map((one) => one.textContent).join()"
 OTHERS = f"([view, where, before]) => ({WORDS})([view, where]) !== before"
