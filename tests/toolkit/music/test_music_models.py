@@ -46,6 +46,16 @@ def test_ids_and_their_text_weave_the_same_mix(desk: tuple[polyloom.Layered, dic
     assert set(other.weights) == set(mix.weights)
 
 
+def test_ids_that_cannot_be_woven_are_told() -> None:
+    two = [np.array([1, 2]), np.array([3])]
+    with pytest.raises(InputError, match=r"Voice 'a': expected text, got arrays of ids.*give vocabulary="):
+        polyloom.weave({"a": two}, progress=False)
+    with pytest.raises(InputError, match="Voice 'a': Token 9999"):
+        polyloom.weave({"a": [*two, np.array([9999])]}, REMI, progress=False)
+    with pytest.raises(InputError, match="has 1 of the 2 different"):
+        polyloom.weave({"a": [two[0], two[0], np.array([], int)]}, REMI, progress=False)
+
+
 def test_a_fader_is_heard(desk: tuple[polyloom.Layered, dict[str, list[np.ndarray]]]) -> None:
     mix, held_out = desk
     for name in STYLES:

@@ -46,7 +46,8 @@ def rows(folder: Path) -> Iterator[Row]:
     for name, counts in (("jazz sheets", _jazz(folder)), ("Nottingham", _abc(folder))):
         yield _chords(name, counts, harmony)
         kept = Counter({symbol: count for symbol, count in counts.items() if not MISREAD.search(symbol)})
-        yield _chords(f"{name} but 69, 2, 13b9 and 13#11", kept, harmony)
+        if kept != counts:
+            yield _chords(f"{name} but 69, 2, 13b9 and 13#11", kept, harmony)
     yield from _keys(folder, music21)
 
 
