@@ -1,4 +1,4 @@
-"""The pictures of docs/gallery.md: views that two lessons made, as pages without Python; made only when asked.
+"""The pictures of docs/gallery.md: views that three lessons made, as pages without Python; made only when asked.
 
 pytest tests/browser/test_gallery.py --pictures docs
 
@@ -30,6 +30,9 @@ RoutingView(router, "The captain shall pay for the net").to_html("router.html", 
     "04_mixture_of_experts": """
 view.to_html("routing.html", title="Six experts share the letters")
 watched.to_html("training.html", title="A training, and how six experts share the work")
+""",
+    "05_experts": """
+rack.to_html("rack.html", title="A cook and a lawyer in a rack")
 """,
 }
 LIMIT = 200_000  # bytes of a picture
@@ -91,6 +94,7 @@ PICTURES: dict[str, tuple[str, Callable[["Page"], None] | None]] = {
     "attention-lines": ("attention", lines),
     "routing": ("routing", expert),
     "router": ("router", without_captain),
+    "rack": ("rack", None),
 }
 
 

@@ -14,11 +14,15 @@ import pytest
 import polyloom
 from browser.tab import Tab
 from browser.view import opened
-from polyloom import Router, Sampling
+from polyloom import AdapterBank, ByteVocabulary, Router, Sampling
+from polyloom.adapters import LoRA
 from polyloom.compose.weave import HeldOut
-from polyloom_widgets import GenerationView, Mixer, RoutingView, TrainingView, head_view
+from polyloom.transformer.config import Attention, TransformerConfig
+from polyloom.transformer.model import TransformerModel
+from polyloom_widgets import ExpertRack, GenerationView, Mixer, RoutingView, TrainingView, head_view
 from polyloom_widgets.base.bundle import bundle
 from polyloom_widgets.base.widget import Widget
+from toolkit.adapters.learned import learned
 from widgets.training_run import watched
 
 pytestmark = pytest.mark.browser
@@ -51,6 +55,13 @@ CYCLE = """async ([source, cycles]) => {
 }"""
 
 
+def rack() -> ExpertRack:
+    """Two adapters over a small base."""
+    config = TransformerConfig(257, width=16, layers=1, context=32, attention=Attention(heads=2, kv_heads=2))
+    base = TransformerModel.build(config, ByteVocabulary(), seed=1)
+    return ExpertRack(AdapterBank(base, {f"expert-{n}": learned(LoRA(rank=2), base, seed=n) for n in (1, 2)}))
+
+
 @pytest.fixture(scope="module")
 def views(woven: tuple[polyloom.Layered, HeldOut]) -> dict[str, Widget]:
     mix, held_out = woven
@@ -65,13 +76,14 @@ def views(woven: tuple[polyloom.Layered, HeldOut]) -> dict[str, Widget]:
         "attention": head_view(shares / shares.sum(-1, keepdims=True), ["word"] * size),
         "generation": generation,
         "mixer": Mixer(mix, prompt="At night the", held_out=held_out),
+        "rack": rack(),
         "routing": RoutingView(Router.fit({"a": ["one wave", "two waves"], "b": ["one cup", "two cups"]}), "a wave"),
         "training": training,
     }
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["attention", "generation", "mixer", "routing", "training"])
+@pytest.mark.parametrize("name", ["attention", "generation", "mixer", "rack", "routing", "training"])
 def test_two_hundred_cycles_leave_nothing_in_the_page(
     open_tab: Callable[..., Tab], views: dict[str, Widget], name: str, tmp_path: Path
 ) -> None:

@@ -4,41 +4,35 @@
  * what the base says next and what it says under the rack.
  */
 import { nextRow } from "../attention/next.js";
-import { Questions } from "../base/ask.js";
-import { attribute, button, keepClicks, keepKeys, Lifetime, make, numberField, roundEnd, write } from "../base/dom.js";
+import { attribute, button, make, numberField, roundEnd, textField, write } from "../base/dom.js";
 import { saving } from "../base/save.js";
+import { Stage } from "../base/stage.js";
 
 /** @typedef {{name: string, bytes: number, state: string, version: string, about: string}} Expert */
+/** @typedef {{token: number, piece: string, before: number, after: number}} Said */
 
+const TRAITS = ["prompt", "experts", "scales", "effect", "error"];
 const LOUDEST = 2; // of a slider; a figure may be larger
 const STATES = { trusted: "✓", unsigned: "–", unknown: "?", "wrong key": "⚠", revoked: "⚠", tampered: "⚠" };
 
 /** @param {{model: any, el: HTMLElement}} view @returns {() => void} */
 function render({ model, el }) {
-  const life = new Lifetime();
-  const root = make("div", { class: "polyloom pl-rack", role: "group", "aria-label": "Experts" });
-  keepKeys(life, root);
-  keepClicks(life, root);
-  const redraw = life.frame(() => draw());
-  let refused = "";
-  const questions = new Questions(model, life, redraw, (error) => { refused = error; });
-  const prompt = /** @type {HTMLInputElement} */ (make("input", { type: "text", class: "pl-text-field", "aria-label": "Prompt: Enter reads it", spellcheck: "false", autocomplete: "off" }));
-  const trouble = make("div", { class: "pl-trouble", role: "alert", hidden: true });
+  const stage = new Stage(model, "rack", "Experts");
+  const { life, root, questions } = stage;
+  const offline = Boolean(model.get("offline"));
+  const set = (/** @type {string} */ name, /** @type {unknown} */ value) => { model.set(name, value); model.save_changes(); stage.redraw(); };
+  const prompt = textField(life, "Prompt: Enter reads it", (text) => set("prompt", text));
+  prompt.element.disabled = offline;
   const list = make("ol", { class: "pl-rack-rows", "aria-label": "Experts" });
   const vacant = make("p", { class: "pl-muted" }, "The bank has no experts: bank.add(name, adapter), then rack.refresh().");
   const headline = make("p", { class: "pl-cost", role: "status" });
   const rows = make("ol", { class: "pl-next-rows", "aria-label": "Next token" });
-  const scales = () => model.get("scales") ?? {};
-  const set = (/** @type {Record<string, unknown>} */ traits) => { for (const [name, value] of Object.entries(traits)) model.set(name, value); model.save_changes(); redraw(); };
   const scale = (/** @type {string} */ name, /** @type {number | null} */ value) => {
-    const now = { ...scales() };
-    if (value === null) delete now[name]; else now[name] = value;
-    set({ scales: now });
+    const { [name]: gone, ...others } = model.get("scales") ?? {};
+    set("scales", value === null ? others : { ...others, [name]: value });
   };
-  root.append(make("div", { class: "pl-bar" }, prompt, saving(life, root, { name: "rack", rows: () => rackRows(model) })), trouble, vacant, list,
+  root.append(make("div", { class: "pl-bar" }, prompt.element, saving(life, root, { name: "rack", rows: () => rackRows(model) })), stage.banner, vacant, list,
     make("section", { class: "pl-next", "aria-label": "Next token" }, headline, rows));
-  life.listen(prompt, "change", () => set({ prompt: prompt.value }));
-  let written = "";
   let listed = "";
   /** @type {ReturnType<typeof strip>[]} */
   let strips = [];
@@ -46,32 +40,27 @@ function render({ model, el }) {
   const draw = () => {
     /** @type {Expert[]} */
     const experts = model.get("experts") ?? [];
+    const scales = model.get("scales") ?? {};
     const now = JSON.stringify(experts);
     if (now !== listed) {
       listed = now;
-      strips = experts.map((one) => strip(life, questions, one, scale, Boolean(model.get("offline"))));
+      strips = experts.map((one) => strip(life, questions, one, scale, offline));
       list.replaceChildren(...strips.map((one) => one.element));
     }
     vacant.hidden = experts.length > 0;
-    prompt.disabled = Boolean(model.get("offline"));
-    if (written !== model.get("prompt")) { written = model.get("prompt") ?? ""; prompt.value = written; }
-    const error = String(model.get("error") ?? "") || refused;
-    write(trouble, error ? `⚠ ${error}` : "");
-    attribute(trouble, "hidden", !error);
-    for (const one of strips) one.draw(scales()[one.name]);
-    const effect = model.get("effect") ?? {};
-    const attached = Object.keys(scales()).length > 0;
-    write(headline, effect.change == null ? "" : attached ? `${effect.change < 0 ? "\u2212" : "+"}${Math.abs(effect.change).toFixed(3)} nats a token on this prompt under the rack` : "the base alone");
-    const end = roundEnd(Math.max(0, ...(effect.rows ?? []).map((/** @type {any} */ row) => Math.max(row.before, row.after))));
-    rows.replaceChildren(...(effect.rows ?? []).map((/** @type {any} */ row) => nextRow(row, attached, end)));
+    prompt.show(model.get("prompt") ?? "");
+    stage.tell();
+    for (const one of strips) one.draw(scales[one.name]);
+    const { rows: said = [], change = null } = /** @type {{rows?: Said[], change?: number | null}} */ (model.get("effect") ?? {});
+    const attached = Object.keys(scales).length > 0;
+    write(headline, change === null ? "" : attached ? `${change < 0 ? "\u2212" : "+"}${Math.abs(change).toFixed(3)} nats a token on this prompt under the rack` : "the base alone");
+    const end = roundEnd(Math.max(0, ...said.map((row) => Math.max(row.before, row.after))));
+    rows.replaceChildren(...said.map((row) => nextRow(row, attached, end)));
   };
-  for (const trait of ["prompt", "experts", "scales", "effect", "error"]) life.follow(model, `change:${trait}`, () => { refused = ""; redraw(); });
-  el.append(root);
-  draw();
-  return () => { life.end(); root.remove(); };
+  return stage.open(el, TRAITS, draw);
 }
 
-/** One expert. @param {Lifetime} life @param {Questions} questions @param {Expert} expert @param {(name: string, value: number | null) => void} scale @param {boolean} offline */
+/** One expert. @param {import("../base/dom.js").Lifetime} life @param {import("../base/ask.js").Questions} questions @param {Expert} expert @param {(name: string, value: number | null) => void} scale @param {boolean} offline */
 function strip(life, questions, expert, scale, offline) {
   const { name } = expert;
   const on = button("attach", { class: "pl-button pl-small", "aria-label": `attach ${name}`, disabled: offline }, "attach");
