@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -123,13 +124,14 @@ def _by_bertviz(page: Path) -> str | None:
     """Write bertviz's page, or say why there is none."""
     try:
         import torch
-        from bertviz import head_view as bertviz  # pyright: ignore
+
+        bertviz: Any = import_module("bertviz")
     except ImportError as error:
         return f"{error.name} is not installed"
     layers = [torch.tensor(layer)[None] for layer in _attention(SMALL)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # it leaves a file open
-        found: Any = bertviz(layers, _words(SMALL), html_action="return")
+        found = bertviz.head_view(layers, _words(SMALL), html_action="return")
     page.write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{found.data}", "utf-8")
     return None
 
