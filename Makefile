@@ -6,7 +6,7 @@ usable = $(shell $(1) -c 'import sys, venv, ensurepip; sys.version_info >= (3, 1
 
 BIN := .venv/bin
 READY := .venv/ready
-SLOW := browser or lesson or wheel
+ALONE := browser or wheel
 
 .PHONY: help lab demo test test-fast bench gpu check .venv
 .DEFAULT_GOAL := help
@@ -23,11 +23,11 @@ demo: $(READY)  ## open the web demo; POLYLOOM_DEMO_ARGS="--port=8000" goes to p
 	$(BIN)/polyloom demo $(POLYLOOM_DEMO_ARGS)
 
 test: check  ## everything CI runs: check, unit tests, lessons, browser, installed wheel
-	$(BIN)/python -m pytest -n auto -m "not ($(SLOW))"
-	$(BIN)/python -m pytest -m "$(SLOW)" -v --durations=10
+	$(BIN)/python -m pytest -n auto -m "not ($(ALONE))"
+	$(BIN)/python -m pytest -m "$(ALONE)" -v --durations=10
 
 test-fast: $(READY)  ## the tests that need neither browser nor kernel nor package registry, nor long
-	$(BIN)/python -m pytest -n auto -m "not ($(SLOW) or long)"
+	$(BIN)/python -m pytest -n auto -m "not ($(ALONE) or lesson or long)"
 
 bench: $(READY)  ## every benchmark; writes benchmarks/latest.json
 	$(BIN)/polyloom bench --json benchmarks/latest.json

@@ -53,6 +53,7 @@ def test_guessing_ahead(made: Path, draft: str) -> None:
     assert "nowhere.psam" in line_of(run(*words, "--draft", "nowhere.psam"))
 
 
+@pytest.mark.long
 def test_in_whole_numbers(made: Path, tmp_path: Path) -> None:
     words = load(made / "bytes.psam").vocabulary
     config = TransformerConfig(words.size, width=32, layers=2, attention=Attention(2))

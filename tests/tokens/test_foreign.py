@@ -235,6 +235,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
 def test_a_damaged_file_is_a_clear_error(content: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(VocabularyError, match=r"(is no tokenizer\.json|id 4,294,967,295|two pieces 'a')"):

@@ -57,6 +57,7 @@ def defined(texts: Texts, scale: float, cap: float, window: int) -> np.ndarray:
     return out
 
 
+@pytest.mark.long
 @settings(max_examples=80, deadline=None)
 @given(
     st.builds(

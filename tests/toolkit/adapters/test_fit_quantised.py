@@ -45,6 +45,7 @@ def plain(base: TransformerModel) -> TransformerModel:
     return TransformerModel(base.plain, WORDS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.kind)
 def test_it_learns_as_over_plain_weights_and_the_base_stays(base: TransformerModel, method: Method) -> None:
     held = {name: tensor.clone() for name, tensor in base.decoder.state_dict().items()}

@@ -96,6 +96,7 @@ def test_every_bar_has_its_row_and_a_figure_or_a_reason() -> None:
     assert len(without) == 6 * 4 + 1
 
 
+@pytest.mark.long
 def test_perplexities_are_those_of_the_models_they_name(anchors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bench_quality.BARS, "warandpeace", (1e6, 1e6, 1e6, 2.0))
     found = by_name(list(bench_quality.rows(anchors)))

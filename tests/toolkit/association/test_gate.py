@@ -78,6 +78,7 @@ def test_an_unfitted_gate_gives_most_to_the_chain_everywhere(plain: AssociationM
     assert not plain.gate.stale
 
 
+@pytest.mark.long
 def test_fitting_makes_unseen_text_likelier_than_shares_that_are_the_same_everywhere(
     plain: AssociationModel, fitted: AssociationModel, aside: list[str], unseen: list[str]
 ) -> None:

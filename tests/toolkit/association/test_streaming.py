@@ -82,6 +82,7 @@ def test_any_chunks_give_the_store_of_all_at_once(documents: Documents, order: i
     assert same(found, derived(at_once(documents, order)))
 
 
+@pytest.mark.long
 @settings(max_examples=40)
 @given(st.lists(corpus, min_size=1, max_size=4), orders, st.sampled_from([1, 100, 1000, 10**6]))
 def test_any_ranges_give_the_store_of_all_at_once(parts: list[Documents], order: int, room: int) -> None:

@@ -107,6 +107,7 @@ def test_pieces_of_a_file_of_type_2_come_one_after_another(tmp_path: Path) -> No
     assert read_midi(tmp_path / "x.mid").notes["onset"].tolist() == [0, 96]
 
 
+@pytest.mark.long
 def test_a_large_file_is_read(tmp_path: Path) -> None:
     rows = [(10 * n, 5, 40 + n % 40, 64) for n in range(50_000)]
     score = Score.of(rows)
