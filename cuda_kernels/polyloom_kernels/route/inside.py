@@ -53,16 +53,17 @@ def route(
         raise ValueError(f"active must be from 1 to {scores.shape[1]}, the number of experts; got {active}.")
     given = (scores, added.to(scores), active, gate == "sigmoid", normalise)
     alone = scores.device.type == "cpu" and len(scores) <= FEW and not torch.compiler.is_compiling()
-    learns = scores.requires_grad and torch.is_grad_enabled()
-    weights, chosen, *arranged = (_compiled if alone and not learns else _route)(*given)
+    answers = alone and not torch.is_grad_enabled()
+    weights, chosen, *arranged = (_compiled if answers else _route)(*given)
     return Routed(chosen, weights, *arranged)
 
 
 def _compiled(scores: Tensor, bias: Tensor, active: int, sigmoid: bool, normalise: bool) -> Five:
-    """On the processor, for a few tokens of which nobody asks for a gradient.
+    """On the processor, for a few tokens under `no_grad`.
 
-    Not where somebody learns, or judges what is learned: compiled code becomes ready in the middle of a run, its last
-    bits are not those of the reference, and a training that is taken up again must end as one that was never stopped.
+    Not where somebody learns, or judges what is learned, which is done with gradients on (see `train.validation`):
+    compiled code becomes ready in the middle of a run, its last bits are not those of the reference, and a training
+    that is taken up again must end as one that was never stopped.
     """
     gate: GateKind = "sigmoid" if sigmoid else "softmax"
     found = routed(scores.detach().numpy(), active, bias.numpy(), gate, normalise)

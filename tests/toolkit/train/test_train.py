@@ -23,6 +23,7 @@ from polyloom.train.loop import Trained, train
 from polyloom.train.settings import Training
 from polyloom.transformer.config import TransformerConfig
 from polyloom.transformer.model import TransformerModel
+from polyloom_kernels.jit import Compiled
 
 Documents = list[np.ndarray]
 
@@ -244,6 +245,19 @@ class TestResuming:
         rest = train(start, documents, training, folder=tmp_path / "run", progress=False)
         assert (rest.stopped, len(rest.history.steps)) == ("steps", 12)
         assert same(rest, whole)
+
+    def test_nothing_is_asked_of_code_that_becomes_ready_on_the_way(
+        self, start: TransformerModel, documents: Documents, training: Training, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its last bits differ from those of what serves until then, and it is ready sooner in one run than another."""
+
+        def asked(*_: object) -> None:
+            raise AssertionError("a compiled back end was asked for")
+
+        monkeypatch.setattr(Compiled, "now", asked)
+        monkeypatch.setattr(Compiled, "chosen", asked)
+        trained = train(start, documents, training, documents[:9], progress=False)
+        assert len(trained.history.evaluations) == 3
 
     def test_a_callback_can_stop_it(self, start: TransformerModel, documents: Documents, training: Training) -> None:
         def stop(progress: Progress) -> None:
