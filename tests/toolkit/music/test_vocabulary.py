@@ -82,6 +82,33 @@ def test_tokens_by_hand() -> None:
     assert text["chords"].startswith("Bar Chord_C Pitch_60")
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+@settings(max_examples=40)
+@given(score=scores())
+def test_every_note_knows_the_tokens_that_made_it(scheme: Scheme, score: Score) -> None:
+    vocabulary = made(scheme, velocities=127)
+    ids = vocabulary.tokens(score)
+    notes, places = vocabulary.score(ids).notes, vocabulary.places(ids)
+    assert places.shape == (len(notes), 2)
+    assert len(set(places[:, 0].tolist())) == len(notes), "each has a token of its own"
+    names = {"events": ("On", "Off")}.get(scheme, ("Pitch", "Duration"))
+    for (said, ended), pitch in zip(places.tolist(), notes["pitch"].tolist(), strict=True):
+        assert vocabulary.pieces[ids[said]] == f"{names[0]}_{pitch}"
+        assert vocabulary.pieces[ids[ended]].startswith(names[1])
+        assert said < ended
+
+
+def test_places_by_hand() -> None:
+    remi, events = made("remi"), made("events")
+    ids = remi.encode("Bar Position_24 Pitch_64 Pitch_60 Long_96 Duration_1 Position_0 Pitch_72 Duration_3 Pitch_1")
+    assert remi.score(ids).notes["pitch"].tolist() == [72, 60]
+    assert remi.places(ids).tolist() == [[7, 8], [3, 5]]
+    ids = events.encode("On_60 Shift_4 On_60 Off_60 Off_61 Shift_4 On_50")
+    assert events.score(ids).notes["pitch"].tolist() == [60, 60, 50]
+    assert events.places(ids).tolist() == [[0, 3], [2, -1], [6, -1]]
+    assert events.places([]).shape == (0, 2)
+
+
 def test_long_times_are_few_tokens() -> None:
     score = Score.of([(0, 1, 60), (10**9, 10**9, 60)])
     for scheme in SCHEMES:

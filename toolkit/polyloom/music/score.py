@@ -65,8 +65,7 @@ class Score:
             ticks = [one[0] for one in given]
             if not ticks or ticks[0] != 0 or any(a >= b for a, b in pairwise(ticks)):
                 raise InputError(f"The {name} must begin at tick 0 and rise, got {ticks[:8]}.")
-        order = np.lexsort([self.notes[name] for name in ORDER])
-        ordered = self.notes[order]
+        ordered = self.notes[in_order(self.notes)]
         ordered.flags.writeable = False
         object.__setattr__(self, "notes", ordered)
 
@@ -141,6 +140,11 @@ class Score:
         tempi = _kept((int(_nearest(tick * scale)), *rest) for tick, *rest in self.tempi)
         metres = _kept((int(_nearest(tick * scale)), *rest) for tick, *rest in self.metres)
         return replace(self, notes=notes, ticks_per_beat=grid, tempi=tempi, metres=metres), rounding
+
+
+def in_order(notes: Notes) -> NDArray[np.int64]:
+    """Which of the notes (n,) comes first in a score, which next: by onset, then pitch, then what else they have."""
+    return np.lexsort([notes[name] for name in ORDER])
 
 
 def _nearest(values: Any) -> Any:

@@ -72,10 +72,20 @@ class MidiVocabulary(Vocabulary):
 
         Raises InputError if they are not one row of integers, VocabularyError if one is out of range.
         """
+        return self._read(ids).score()
+
+    def places(self, ids: ArrayLike) -> NDArray[np.int64]:
+        """Of each note of `score(ids)` two places among the ids, (n, 2): of its pitch, and of what completed it.
+
+        The second is −1 where the ids ended before the note did.  Raises what `score` raises.
+        """
+        return self._read(ids).whence()
+
+    def _read(self, ids: ArrayLike) -> Reader:
         reader = Reader(self.grid, self.velocities)
         for family, value in map(self.told.__getitem__, self._checked(ids).tolist()):
             reader.read(family, value)
-        return reader.score()
+        return reader
 
     def quantised(self, score: Score) -> tuple[Score, Rounding]:
         """The score that its tokens tell, and how far notes were moved."""
