@@ -49,6 +49,15 @@ def test_seconds_follow_the_tempo() -> None:
     assert score.stretched(2).notes is not None
 
 
+def test_bars_follow_the_metre() -> None:
+    assert Score.of([], ticks_per_beat=2).bars() == (0, 8)
+    assert Score.of([(0, 8, 60)], ticks_per_beat=2).bars() == (0, 8)
+    metres = ((0, 3, 4), (9, 2, 4))  # the second bar of three is cut short
+    assert Score.of([(0, 14, 60)], ticks_per_beat=2, metres=metres).bars() == (0, 6, 9, 13, 17)
+    with pytest.raises(InputError, match="more than 100,000 bars"):
+        Score.of([(2**39, 1, 60)]).bars()
+
+
 def test_a_grid_says_how_far_it_moved_notes() -> None:
     score = Score.of([(0, 10, 60), (251, 229, 62), (475, 10, 64)])
     found, rounding = score.quantised(4)

@@ -27,6 +27,7 @@ LIMITS = {"pitch": (0, 127), "velocity": (1, 127), "channel": (0, 15), "program"
 LATEST = 2**40  # ticks
 TEMPO = (0, 500_000)  # 120 beats a minute, as MIDI says where nothing is said
 METRE = (0, 4, 4)
+MOST_BARS = 100_000
 DRUMS = 9  # the channel of percussion: its pitches are instruments
 
 Notes = NDArray[Any]
@@ -112,6 +113,21 @@ class Score:
                 break
             found, at, tempo = found + (start - at) * tempo, start, then
         return (found + (max(tick, at) - at) * tempo) / (1e6 * self.ticks_per_beat)
+
+    def bars(self) -> tuple[int, ...]:
+        """The ticks at which bars begin, and where the last one ends: one more than there are bars.
+
+        A metre begins a bar where it stands.  Raises InputError for more bars than anybody wrote.
+        """
+        found, last = list[int](), 0
+        ends = [*(tick for tick, _, _ in self.metres[1:]), max(self.end, self.metres[-1][0] + 1)]
+        for (start, count, unit), end in zip(self.metres, ends, strict=True):
+            length = max(1, 4 * count * self.ticks_per_beat // unit)
+            if len(found) + (end - start) // length > MOST_BARS:
+                raise InputError(f"The score has more than {MOST_BARS:,} bars: it lasts {self.beats:,.0f} beats.")
+            found += range(start, end, length)
+            last = found[-1] + length
+        return (*found, last)
 
     def transposed(self, semitones: int) -> "Score":
         """Every note so much higher, but for percussion; InputError if one would leave 0 … 127."""
