@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from polyloom import PolyloomError, load
+from polyloom import PolyloomError, load, open_recipe
 from polyloom.cli.music import app
 from polyloom.music import MidiVocabulary, read_abc, read_midi, write_midi
 from polyloom_datasets import load as corpus
@@ -49,11 +49,17 @@ def test_from_tunes_to_a_model_to_a_tune_to_sound(made: Path) -> None:
     found = read_midi(made / "a.mid")
     assert len(found) >= len(read_midi(made / "one.mid"))
     assert set(found.notes["pitch"] % 12) <= {0, 2, 4, 5, 7, 9, 11}
+    run("remake", model, made / "a.mid", "-o", made / "again.mid")
+    assert (made / "again.mid").read_bytes() == (made / "a.mid").read_bytes()
     run("render", made / "a.mid", "-o", made / "a.wav", "--rate", 8000)
+    assert open_recipe(made / "a.wav") == open_recipe(made / "a.mid")
     with wave.open(str(made / "a.wav")) as file:
         assert file.getnframes() / 8000 == pytest.approx(found.seconds(found.end), abs=0.1)
     run(*words, "-o", made / "c.wav")
-    assert (made / "c.wav").read_bytes()[:4] == b"RIFF"
+    run("remake", model, made / "c.wav", "-o", made / "again.wav")
+    assert (made / "again.wav").read_bytes() == (made / "c.wav").read_bytes()
+    with pytest.raises(PolyloomError, match="carries no recipe"):
+        run("remake", model, made / "one.mid", "-o", made / "x.mid")
 
 
 def test_chords_are_explained() -> None:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from ipywidgets.widgets.widget import _instances
 
-from polyloom import AssociationModel, ByLikelihood, ByteVocabulary, InputError, Layered, Routed, Sampling
+from polyloom import AssociationModel, ByLikelihood, ByteVocabulary, InputError, Layered, Routed, Sampling, open_recipe
 from polyloom.compose.weave import HeldOut
+from polyloom.music import Score, write_midi
 from polyloom_widgets import GenerationView, Mixer, RoutingView, TrainingView, head_view
 from polyloom_widgets.base import widget as base
 from polyloom_widgets.base.widget import Widget
@@ -109,6 +110,13 @@ def test_a_receipt_and_a_recipe_of_nasty_names() -> None:
     recipe = desk.to_recipe()
     desk.restore({**recipe, "soloed": [next(iter(NASTY))]})
     assert list(desk.weights.values()) == [1.0, 0.0, 0.0]
+
+
+def test_the_recipe_that_a_tune_carries_sets_the_desk(mix: Layered, tmp_path: Path) -> None:
+    desk = Mixer(mix, prompt="At night the")
+    written = mix.with_weights(sea=0.25).generate("Sleep now", Sampling(max_tokens=2, seed=7))
+    desk.restore(open_recipe(write_midi(Score.of([(0, 480, 60)]), tmp_path / "x.mid", written.recipe)))
+    assert (desk.weights["sea"], desk.prompt, desk.sampling["seed"]) == (0.25, "Sleep now", 7)
 
 
 @pytest.mark.long

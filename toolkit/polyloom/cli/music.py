@@ -13,8 +13,11 @@ from polyloom.association.model import AssociationModel
 from polyloom.cli.models import opened
 from polyloom.cli.options import Force, Json, ModelFile, Output
 from polyloom.cli.output import check_free, note, print_json
+from polyloom.compose.recipe import replay
+from polyloom.compose.recipe_file import carried_recipe
 from polyloom.errors import FileError, InputError
 from polyloom.generate.sampling import Sampling
+from polyloom.generate.trace import Generation
 from polyloom.model import LanguageModel
 from polyloom.music.abc import read_abc
 from polyloom.music.augment import KEYS, augmented
@@ -114,7 +117,7 @@ def generate(
     high: Annotated[int, typer.Option(help="Highest pitch.")] = 127,
     force: Force = False,
 ) -> None:
-    """Write a tune as MIDI, or as sound if FILE ends in .wav.
+    """Write a tune as MIDI, or as sound if FILE ends in .wav; the file carries its recipe.
 
     For example:
 
@@ -128,10 +131,27 @@ def generate(
     free = key is None and (low, high) == (0, 127)
     only = () if free else allowed(vocabulary, key=key, low=low, high=high)
     sampling = Sampling(temperature=temperature, max_tokens=tokens, seed=seed, min_p=min_p, only=only)
-    written = loaded.generate(prompt, sampling)
-    score = vocabulary.score(np.append(prompt, [step.token for step in written.steps]).astype(np.int64))
-    _write(score, output)
-    typer.echo(f"{output}: {score!r}")
+    _save(loaded.generate(prompt, sampling), vocabulary, output)
+
+
+@app.command()
+def remake(
+    model: ModelFile,
+    recipe: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What `generate` wrote, or a recipe.", show_default=False)
+    ],
+    output: Output,
+    force: Force = False,
+) -> None:
+    """Write a tune again from the recipe that its file carries: from the same model the same bytes.
+
+    For example:
+
+        polyloom music remake folk.psam tune.mid -o again.mid
+    """
+    check_free(output, force, [recipe])
+    loaded = opened(model)
+    _save(replay(recipe, loaded), _vocabulary(loaded), output)
 
 
 @app.command(name="explain")
@@ -162,7 +182,7 @@ def render(
     rate: Annotated[int, typer.Option(help="Samples a second.")] = RATE,
     force: Force = False,
 ) -> None:
-    """Write a file as sound: WAV, the same samples each time.
+    """Write a file as sound: WAV, the same samples each time, and the recipe if the file carries one.
 
     For example:
 
@@ -170,7 +190,7 @@ def render(
     """
     check_free(output, force, [file])
     score = _read(file)[0]
-    write_wav(score, output, rate)
+    write_wav(score, output, rate, None if file.suffix.lower() == ABC else carried_recipe(file))
     typer.echo(f"{output}: {score!r}")
 
 
@@ -214,8 +234,11 @@ def _vocabulary(model: LanguageModel) -> MidiVocabulary:
     return model.vocabulary
 
 
-def _write(score: Score, output: Path) -> None:
+def _save(written: Generation, vocabulary: MidiVocabulary, output: Path) -> None:
+    """A tune and what it began with, as a file that says how it was made."""
+    score = vocabulary.score([*written.scrub(0).tokens, *(step.token for step in written.steps)])
     if output.suffix.lower() == ".wav":
-        write_wav(score, output)
+        write_wav(score, output, recipe=written.recipe)
     else:
-        write_midi(score, output)
+        write_midi(score, output, written.recipe)
+    typer.echo(f"{output}: {score!r}")

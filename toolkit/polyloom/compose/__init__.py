@@ -13,7 +13,8 @@ from polyloom.compose.laned import Laned
 from polyloom.compose.layered import Layer, Layered
 from polyloom.compose.perplexities import perplexity_matrix
 from polyloom.compose.reach import Reach
-from polyloom.compose.recipe import read_recipe, replay
+from polyloom.compose.recipe import replay
+from polyloom.compose.recipe_file import open_recipe
 from polyloom.compose.routed import Routed
 from polyloom.compose.routing import (
     Blend,
@@ -72,8 +73,8 @@ __all__ = [
     "interpolate",
     "intersection",
     "nearest",
+    "open_recipe",
     "perplexity_matrix",
-    "read_recipe",
     "replay",
     "similarity",
     "similarity_matrix",

@@ -12,17 +12,15 @@ has no use for it leaves, what is missing stays as it was.
 """
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, cast
 
 from polyloom.compose.layered import Layer, Layered
+from polyloom.compose.recipe_file import FORMAT, Recipe, checked, open_recipe
 from polyloom.documents import Ids
-from polyloom.errors import FileError, InputError, VocabularyError
-from polyloom.files import replacing
+from polyloom.errors import InputError, VocabularyError
 from polyloom.generate.loop import resume, retrace
 from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Generation
@@ -30,11 +28,7 @@ from polyloom.model import Continuation, LanguageModel
 from polyloom.protocols import Continues
 from polyloom.tokens.vocabulary import Vocabulary
 
-FORMAT = 1
-LONGEST = 2**24  # bytes of a file that may be a recipe
 ALONE = "model"  # the name of a model that is no mix
-
-Recipe = dict[str, Any]
 
 
 def members(model: object) -> Recipe:
@@ -71,33 +65,17 @@ def written_by(origin: Continues, prompt: str, kept: Sequence[int], token: int |
 def replay(recipe: Mapping[str, Any] | str | os.PathLike[str], models: LanguageModel | Mapping[str, Any]) -> Generation:
     """Write again what a recipe tells: from the same models comes the same text.
 
-    `recipe` is one, or the path of its file; `models` holds its models by name: a mix (whose weights do not matter), a
-    mapping, or the one model.  The steps before the one at which a text was taken up again are accounted for by the mix
-    that wrote the rest.  Raises InputError if a model is missing or has another digest than the recipe says.
+    `recipe` is one, or the path of a file that is or carries one; `models` holds its models by name: a mix (whose
+    weights do not matter), a mapping, or the one model.  The steps before the one at which a text was taken up again
+    are accounted for by the mix that wrote the rest.  Raises InputError if a model is missing or has another digest
+    than the recipe says.
     """
-    given = checked(recipe if isinstance(recipe, Mapping) else read_recipe(recipe))
+    given = checked(recipe if isinstance(recipe, Mapping) else open_recipe(recipe))
     model, sampling = _mixed(given, _models(models)), _sampling(given)
     place = model.replay(given.get("tokens", given.get("prompt", "")), {}, given.get("origin"))
     start = Generation(model.vocabulary.decode(place.tokens), "", (), sampling, place.fork())
     kept = retrace(place, [model.token_id(token) for token in given.get("kept", [])])
     return resume(start, kept, place, given.get("token"), sampling)
-
-
-def checked(recipe: object) -> Mapping[str, Any]:
-    """A recipe from outside: InputError, saying what is wrong, if it is none or a part is of the wrong kind."""
-    given = cast("Mapping[str, Any]", recipe) if isinstance(recipe, Mapping) else dict[str, Any]()
-    if given.get("polyloom") != "recipe" or given.get("format") != FORMAT:
-        raise InputError(
-            f"Expected a recipe of format {FORMAT}, as a generation's recipe, to_recipe() or the desk's Recipe button "
-            f"gives it."
-        )
-    if not all(isinstance(given.get(name, {}), Mapping) for name in ("weights", "models")):
-        raise InputError("The recipe is damaged: weights and models must be mappings.")
-    if not all(isinstance(given.get(name, []), list) for name in ("muted", "soloed", "tokens", "kept")):
-        raise InputError("The recipe is damaged: muted, soloed, tokens and kept must be lists.")
-    if not isinstance(prompt := given.get("prompt"), str | None):
-        raise InputError(f"The prompt of the recipe must be text, got {type(prompt).__name__}.")
-    return given
 
 
 def check_models(recipe: Mapping[str, Any], models: Mapping[str, LanguageModel]) -> None:
@@ -111,26 +89,6 @@ def check_models(recipe: Mapping[str, Any], models: Mapping[str, LanguageModel])
                 f"The recipe was made with another {name!r}, of digest {str(digest)[:12]}…; the one here has "
                 f"{models[name].digest[:12]}…. Load that model, or take 'models' out of the recipe to use this one."
             )
-
-
-def save_recipe(recipe: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
-    """Write a recipe as a JSON file, by convention `x.recipe.json`, whole or not at all; returns its path."""
-    text = json.dumps(checked(recipe), ensure_ascii=False, allow_nan=False, indent=2)
-    with replacing(Path(path)) as file:
-        file.write(f"{text}\n".encode())
-    return Path(path)
-
-
-def read_recipe(path: str | os.PathLike[str]) -> Recipe:
-    """The recipe that `save_recipe` wrote; FileError if the file holds none."""
-    with Path(path).open("rb") as file:
-        raw = file.read(LONGEST + 1)
-    try:
-        if len(raw) > LONGEST:
-            raise ValueError(f"larger than {LONGEST:,} bytes")
-        return dict(checked(json.loads(raw)))
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{path} is no recipe: {error}") from None
 
 
 def _models(models: object) -> Mapping[str, LanguageModel]:
@@ -177,5 +135,5 @@ def _reads(vocabulary: Vocabulary, text: str, ids: Ids) -> bool:
 def _plain(value: object) -> object:
     """A setting as JSON knows it."""
     if isinstance(value, tuple):
-        return list(cast("tuple[str, ...]", value))
+        return [_plain(one) for one in cast("tuple[object, ...]", value)]
     return int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else value

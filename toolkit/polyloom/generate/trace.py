@@ -89,7 +89,7 @@ class Generation:
 
     def save_recipe(self, path: str | os.PathLike[str]) -> Path:
         """Write the recipe as a JSON file, by convention `x.recipe.json`, whole or not at all; returns its path."""
-        from polyloom.compose.recipe import save_recipe
+        from polyloom.compose.recipe_file import save_recipe
 
         return save_recipe(self.recipe, path)
 

@@ -5,17 +5,20 @@
 
 Files come from anywhere, so they are read within limits, and what does not add up is said: a note that is never let go
 ends with its track, one that lasts no tick lasts one, an end without a beginning is dropped; `report` counts them.
-What is no MIDI file, breaks off, or keeps time in frames of film raises FileError.
+What is no MIDI file, breaks off, or keeps time in frames of film raises FileError.  A text event may carry the recipe
+of the music (`polyloom.open_recipe`); the score knows nothing of it.
 """
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from polyloom._compat import need
+from polyloom.compose.recipe_file import carried_text
 from polyloom.errors import FileError
 from polyloom.files import replacing
 from polyloom.music.score import LATEST, METRE, NOTE, TEMPO, Score
@@ -43,11 +46,14 @@ def read_midi(path: str | os.PathLike[str]) -> Score:
     return _score(place, file)
 
 
-def write_midi(score: Score, path: str | os.PathLike[str]) -> Path:
-    """Write a file of type 1, whole or not at all, and return its path: the maps are a track, those of notes follow."""
+def write_midi(score: Score, path: str | os.PathLike[str], recipe: Mapping[str, Any] | None = None) -> Path:
+    """Write a file of type 1, whole or not at all, and return its path: the maps are a track, those of notes follow.
+
+    `recipe` is that of the generation that the score tells.  Raises InputError if it is none, or too long to carry.
+    """
     mido = need("mido", "music", "Writing MIDI")
     file = mido.MidiFile(type=1, ticks_per_beat=score.ticks_per_beat)
-    file.tracks.append(_conductor(mido, score))
+    file.tracks.append(_conductor(mido, score, recipe))
     for track in np.unique(score.notes["track"]).tolist():
         file.tracks.append(_part(mido, score.notes[score.notes["track"] == track]))
     with replacing(Path(path)) as out:
@@ -109,11 +115,12 @@ def _from_zero(found: dict[int, Any], usual: tuple[int, ...]) -> tuple[Any, ...]
     return tuple(found[tick] for tick in sorted(found)) if 0 in found else (usual, *(found[t] for t in sorted(found)))
 
 
-def _conductor(mido: Any, score: Score) -> Any:
-    """The track of the maps."""
+def _conductor(mido: Any, score: Score, recipe: Mapping[str, Any] | None) -> Any:
+    """The track of the maps, and of the recipe."""
+    told = [] if recipe is None else [(0, 0, mido.MetaMessage("text", text=carried_text(recipe)))]
     events = [(tick, 0, mido.MetaMessage("time_signature", numerator=n, denominator=d)) for tick, n, d in score.metres]
     events += [(tick, 1, mido.MetaMessage("set_tempo", tempo=tempo)) for tick, tempo in score.tempi]
-    return _track(mido, events)
+    return _track(mido, told + events)
 
 
 def _part(mido: Any, notes: Any) -> Any:

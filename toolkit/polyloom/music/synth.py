@@ -10,12 +10,14 @@ Loudness is that of the loudest sample, brought to −1 dB of full scale.
 
 import os
 import wave
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polyloom.compose.recipe_file import wav_chunk
 from polyloom.errors import InputError
 from polyloom.files import replacing
 from polyloom.music.score import DRUMS, Score
@@ -62,14 +64,24 @@ def envelope(held: int, rate: int, fade: float = FADE) -> Samples:
     return found
 
 
-def write_wav(score: Score, path: str | os.PathLike[str], rate: int = RATE) -> Path:
-    """Write the sound as WAV, mono, 16 bit, whole or not at all, and return its path."""
+def write_wav(
+    score: Score, path: str | os.PathLike[str], rate: int = RATE, recipe: Mapping[str, Any] | None = None
+) -> Path:
+    """Write the sound as WAV, mono, 16 bit, whole or not at all, and return its path.
+
+    `recipe` is that of the generation that the score tells.  Raises InputError if it is none, or too long to carry.
+    """
     samples = np.rint(rendered(score, rate) * 32_767).astype("<i2")
-    with replacing(Path(path)) as out, wave.open(out, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(samples.tobytes())
+    with replacing(Path(path)) as out:
+        with wave.open(out, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(rate)
+            file.writeframes(samples.tobytes())
+        if recipe is not None:
+            size = out.seek(0, os.SEEK_END) + out.write(wav_chunk(recipe))
+            out.seek(4)
+            out.write((size - 8).to_bytes(4, "little"))  # of all that follows
     return Path(path)
 
 

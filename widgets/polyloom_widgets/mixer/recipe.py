@@ -9,7 +9,7 @@ from typing import Any
 
 from polyloom.compose.layered import Layered
 from polyloom.compose.recipe import check_models
-from polyloom.compose.recipe import checked as checked_whole
+from polyloom.compose.recipe_file import checked as checked_whole
 from polyloom.errors import InputError
 from polyloom.generate.sampling import Sampling
 from polyloom_widgets.mixer.step import Step, checked
