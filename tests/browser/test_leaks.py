@@ -17,9 +17,10 @@ from browser.view import opened
 from polyloom import AdapterBank, ByteVocabulary, Router, Sampling
 from polyloom.adapters import LoRA
 from polyloom.compose.weave import HeldOut
+from polyloom.music import Score
 from polyloom.transformer.config import Attention, TransformerConfig
 from polyloom.transformer.model import TransformerModel
-from polyloom_widgets import ExpertRack, GenerationView, Mixer, RoutingView, TrainingView, head_view
+from polyloom_widgets import ExpertRack, GenerationView, ListenAB, Mixer, RoutingView, TrainingView, head_view
 from polyloom_widgets.base.bundle import bundle
 from polyloom_widgets.base.widget import Widget
 from toolkit.adapters.learned import learned
@@ -75,6 +76,7 @@ def views(woven: tuple[polyloom.Layered, HeldOut]) -> dict[str, Widget]:
     return {
         "attention": head_view(shares / shares.sum(-1, keepdims=True), ["word"] * size),
         "generation": generation,
+        "listen": ListenAB(Score.of([(0, 480, 60)]), Score.of([(0, 480, 64)])),
         "mixer": Mixer(mix, prompt="At night the", held_out=held_out),
         "rack": rack(),
         "routing": RoutingView(Router.fit({"a": ["one wave", "two waves"], "b": ["one cup", "two cups"]}), "a wave"),
@@ -83,7 +85,7 @@ def views(woven: tuple[polyloom.Layered, HeldOut]) -> dict[str, Widget]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["attention", "generation", "mixer", "rack", "routing", "training"])
+@pytest.mark.parametrize("name", ["attention", "generation", "listen", "mixer", "rack", "routing", "training"])
 def test_two_hundred_cycles_leave_nothing_in_the_page(
     open_tab: Callable[..., Tab], views: dict[str, Widget], name: str, tmp_path: Path
 ) -> None:

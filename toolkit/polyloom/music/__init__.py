@@ -6,5 +6,6 @@ from polyloom.music.augment import augmented
 from polyloom.music.midi import read_midi, write_midi
 from polyloom.music.score import Score
 from polyloom.music.vocabulary import MidiVocabulary
+from polyloom.music.written import score_of
 
-__all__ = ["MidiVocabulary", "Score", "augmented", "read_abc", "read_midi", "theory", "write_midi"]
+__all__ = ["MidiVocabulary", "Score", "augmented", "read_abc", "read_midi", "score_of", "theory", "write_midi"]

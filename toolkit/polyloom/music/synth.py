@@ -36,6 +36,13 @@ Samples = NDArray[np.float64]
 
 def rendered(score: Score, rate: int = RATE) -> Samples:
     """Mono samples from −1 to 1, float64 (n,), with the last release; InputError beyond half an hour."""
+    sound = summed(score, rate)
+    loudest = np.abs(sound).max()
+    return sound * (PEAK / loudest) if loudest else sound
+
+
+def summed(score: Score, rate: int = RATE) -> Samples:
+    """The same at the loudness of the notes: a full one has the amplitude 1 and several may pass it."""
     whole("rate", rate, 8_000, 192_000)
     seconds = score.seconds(score.end)
     if seconds > LONGEST:
@@ -49,8 +56,7 @@ def rendered(score: Score, rate: int = RATE) -> Samples:
         wave = drums[: len(shape)] if channel == DRUMS else _tone(pitch, len(shape), rate)
         size = min(len(shape), len(wave), len(sound) - start)
         sound[start : start + size] += (velocity / 127) ** 2 * (shape[:size] * wave[:size])
-    loudest = np.abs(sound).max()
-    return sound * (PEAK / loudest) if loudest else sound
+    return sound
 
 
 def envelope(held: int, rate: int, fade: float = FADE) -> Samples:

@@ -1,0 +1,96 @@
+"""Two pieces in a real Chromium: switched at the same place, seen apart, and hidden while somebody listens blind."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from browser.tab import Tab
+from browser.view import assert_saved, assert_usable, assert_walked, everywhere, opened, settled
+from polyloom.music import Score
+from polyloom_widgets.listen.listen import ListenAB
+
+pytestmark = pytest.mark.browser
+NAMES = ("as it was", "more blues")
+LEFT = ".pl-head"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Eight bars, and six at half the tempo."""
+    first = Score.of([(480 * n, 400, 60 + n % 7) for n in range(32)])
+    second = Score.of([(480 * n, 400, 60 + n % 7 + (n > 9)) for n in range(24)], tempi=((0, 1_000_000),))
+    return {"two": ListenAB(first, second, NAMES).to_html(tmp_path_factory.mktemp("listen") / "two.html")}
+
+
+@pytest.mark.parametrize(("name", "look"), everywhere("two"))
+def test_it_can_be_used_in_every_look(
+    open_tab: Callable[..., Tab], files: dict[str, Path], name: str, look: dict[str, object]
+) -> None:
+    tab = opened(open_tab, files[name], **look)
+    assert_usable(tab)
+    tab.page.get_by_role("button", name="Can you tell them apart?").click()
+    assert_usable(tab)
+
+
+def test_every_control_is_walked(open_tab: Callable[..., Tab], files: dict[str, Path]) -> None:
+    assert_walked(opened(open_tab, files["two"]).page)
+
+
+def test_it_is_taken_along(open_tab: Callable[..., Tab], files: dict[str, Path], tmp_path: Path) -> None:
+    tab = opened(open_tab, files["two"])
+    tab.page.get_by_role("button", name="Which is better?").click()
+    tab.page.get_by_role("button", name="① is better").click()
+    rows = assert_saved(tab, tmp_path, "listen", ["is better", "Liked better"])
+    assert rows[0] == ["test", "X was", "said"]
+    assert rows[1][:2] == ["prefer", ""]
+    assert rows[1][2] in NAMES
+
+
+def test_a_switch_keeps_the_place(open_tab: Callable[..., Tab], files: dict[str, Path]) -> None:
+    page = opened(open_tab, files["two"]).page
+    assert page.locator(".pl-legend").inner_text().split("\n") == [
+        "10 notes in both", "22 in as it was alone", "14 in more blues alone",
+    ]  # fmt: skip
+    page.locator(".pl-field").click(position={"x": 400, "y": 60})
+    settled(page)
+    before = page.locator(LEFT).evaluate("one => parseFloat(one.style.left)")
+    assert before == pytest.approx(100 * 400 / page.locator(".pl-field").bounding_box()["width"], abs=0.5)  # type: ignore[index]
+    assert page.locator(".pl-clock").inner_text() == "bar 5 of 8"
+    page.get_by_role("button", name="more blues").click()
+    settled(page)
+    assert page.locator(LEFT).evaluate("one => parseFloat(one.style.left)") == pytest.approx(before, abs=0.1)
+    assert page.locator(".pl-clock").inner_text() == "bar 5 of 6"
+    page.keyboard.press("a")
+    settled(page)
+    assert page.locator(".pl-clock").inner_text() == "bar 5 of 8"
+
+
+def test_it_plays_on_where_it_is_switched(open_tab: Callable[..., Tab], files: dict[str, Path]) -> None:
+    page = opened(open_tab, files["two"]).page
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("() => parseFloat(document.querySelector('.pl-head').style.left) > 2")
+    page.keyboard.press("b")
+    at = page.locator(LEFT).evaluate("one => parseFloat(one.style.left)")
+    assert page.get_by_role("button", name="Pause").is_visible()
+    page.wait_for_function(f"() => parseFloat(document.querySelector('.pl-head').style.left) > {at + 1}")
+    page.get_by_role("button", name="Pause").click()
+    stood = page.locator(LEFT).evaluate("one => one.style.left")
+    page.wait_for_timeout(200)
+    assert page.locator(LEFT).evaluate("one => one.style.left") == stood
+
+
+def test_blind_it_gives_nothing_away_and_counts(open_tab: Callable[..., Tab], files: dict[str, Path]) -> None:
+    page = opened(open_tab, files["two"]).page
+    page.get_by_role("button", name="Can you tell them apart?").click()
+    assert not page.locator(".pl-roll").is_visible()
+    assert page.get_by_text("as it was").count() == 0
+    assert page.locator(".pl-side:visible").all_inner_texts() == ["A", "B", "X"]
+    right = 0
+    for _ in range(6):
+        page.get_by_role("button", name="X is A").click()
+        settled(page)
+        right += page.locator(".pl-blind [role=status]").first.inner_text() == "Right."
+    assert page.locator(".pl-verdicts").inner_text().startswith(f"Told apart: {right} of 6;")
+    page.get_by_role("button", name="Open").click()
+    assert page.locator(".pl-roll").is_visible()

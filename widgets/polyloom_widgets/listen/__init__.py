@@ -1,0 +1,1 @@
+"""Two pieces of music, heard against one another, open or blind."""
