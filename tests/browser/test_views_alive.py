@@ -117,6 +117,20 @@ def test_a_linked_view_reads_what_the_desk_reads(page: "Page") -> None:
     assert shown(page, "generation").get_by_label("Prompt").input_value() == "The moon"
 
 
+def test_enter_reads_another_text(page: "Page") -> None:
+    view = shown(page, "routing")
+    field = view.get_by_label("Text: Enter reads it")
+    field.click()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("By day")
+    page.keyboard.press("Enter")
+    view.get_by_role("button", name="0: B").wait_for()
+    assert view.locator(".pl-tokens button").count() == len("By day")
+    field.fill("The moon")
+    field.press("Enter")
+    view.get_by_role("button", name="0: T").wait_for()
+
+
 def test_a_head_that_did_not_travel_is_asked_for(page: "Page") -> None:
     view = shown(page, "attention")
     view.get_by_role("gridcell", name="layer 1, head 3:").click()

@@ -120,8 +120,10 @@ export function numberField(life, plan) {
 export function textField(life, label, report) {
   const element = /** @type {HTMLInputElement} */ (make("input", { type: "text", class: "pl-text-field", "aria-label": label, spellcheck: "false", autocomplete: "off" }));
   let shown = "";
-  life.listen(element, "change", () => { if (element.value !== shown) report(shown = element.value); });
+  const done = () => { if (element.value !== shown) report(shown = element.value); };
+  life.listen(element, "change", done);
   life.listen(element, "keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Enter" && !event.isComposing) done(); // in an output of JupyterLab Enter makes no change event
     if (event.key !== "Escape" || element.value === shown) return;
     element.value = shown;
     event.stopPropagation();

@@ -28,7 +28,7 @@ export function creditPanel(desk) {
     const classes = layerClasses(desk.layers);
     const most = Math.max(1e-9, ...answer.values.map(Math.abs), ...answer.alone.map(Math.abs));
     const rows = desk.layers.map((layer, k) => creditRow(layer.name, classes[k], answer.values[k], answer.alone[k], most));
-    const pairs = answer.pairs.map((/** @type {[string, string, number]} */ [a, b, value]) => `${a} and ${b} ${natsOf(value)} ${value < 0 ? "(they know the same)" : "(together more)"}`);
+    const pairs = answer.pairs.filter((/** @type {[string, string, number]} */ [, , value]) => Math.abs(value) >= 0.0005).map((/** @type {[string, string, number]} */ [a, b, value]) => `${a} and ${b} ${natsOf(value)} ${value < 0 ? "(they know the same)" : "(together more)"}`);
     return [
       make("p", { class: "pl-muted" }, `What each layer adds to ${answer.tokens} held-out tokens, in nats a token; the tick is what it adds alone. Together ${natsOf(answer.whole - answer.nothing)}.`),
       make("ol", { class: "pl-credit" }, ...rows),
