@@ -6,7 +6,9 @@ from polyloom._compat import need
 from polyloom_widgets.attention.attention import AttentionView
 from polyloom_widgets.attention.bertviz import head_view, model_view
 from polyloom_widgets.generation.generation import GenerationView
+from polyloom_widgets.listen.listen import ListenAB
 from polyloom_widgets.mixer.mixer import Mixer
+from polyloom_widgets.roll.roll import PianoRoll
 from polyloom_widgets.routing.routing import RoutingView
 from polyloom_widgets.training.training import TrainingView
 from polyloom_widgets.words import spoken
@@ -18,7 +20,9 @@ __all__ = [
     "AttentionView",
     "ExpertRack",
     "GenerationView",
+    "ListenAB",
     "Mixer",
+    "PianoRoll",
     "RoutingView",
     "TrainingView",
     "head_view",

@@ -1,0 +1,1 @@
+"""Music, seen: a piano roll that plays, says why, and lets a model go on."""
