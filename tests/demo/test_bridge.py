@@ -93,6 +93,24 @@ def test_who_does_not_wait_for_answers_blocks_himself_alone(served: Served, monk
     assert served.hear([]) == []
 
 
+def test_what_is_made_of_a_view_is_not_half_of_each(served: Served) -> None:
+    turns = iter([update(prompt="The tenant shall"), update(prompt="Stir the soup")])
+
+    def pair(widget: Widget) -> tuple[str, str]:
+        before = cast("Mixer", widget).prompt
+        for message in turns:
+            served.hear([message])
+            break
+        return before, cast("Mixer", widget).prompt
+
+    assert served.told(pair) == ("Stir the soup", "Stir the soup")
+
+
+def test_a_view_that_never_rests_is_not_written_down(served: Served) -> None:
+    with pytest.raises(InputError, match="Let it rest for a moment"):
+        served.told(lambda _: served.hear([]))
+
+
 @pytest.mark.parametrize("messages", [None, {}, "update", 1, [{}] * (MOST + 1)])
 def test_what_is_no_list_of_messages_is_refused(served: Served, messages: object) -> None:
     with pytest.raises(InputError, match="a list of at most 64 messages"):

@@ -1,22 +1,24 @@
 """The routes, asked as a page asks: views with their state, messages, files to take along, and clear errors."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 import polyloom
 from demo.says import seen, update
+from polyloom.errors import InputError
 from polyloom_datasets import load
 from polyloom_demo.library import Library
-from polyloom_demo.routes import LARGEST, LINE, PARTS, Desk, routes
-from polyloom_demo.uploads import ALL
+from polyloom_demo.routes import FORMS, LARGEST, LINE, PARTS, Desk, routes
+from polyloom_demo.uploads import ALL, Upload
 from polyloom_demo.visitors import Views
 
 
@@ -105,6 +107,9 @@ def test_files_become_a_desk(client: TestClient, views: Views, monkeypatch: pyte
     assert found["module"] == "mixer"
     assert client.post("/polyloom/say", json={"view": before, "messages": []}).status_code == 410
     assert client.get(f"/polyloom/take/{found['view']}/mix.psamc").status_code == 200
+    full = client.post("/polyloom/compose", files=files * 2, data={"instead": found["view"]}, headers=FORM)
+    assert full.status_code == 200
+    assert len(views) == 1
 
 
 @pytest.mark.parametrize(
@@ -123,6 +128,63 @@ def test_files_that_are_no_good_get_the_reason(client: TestClient, views: Views,
     assert answer.status_code == 400
     assert answer.json()["error"].startswith(why)
     assert len(views) == 0
+
+
+def test_so_many_forms_are_in_memory_and_no_more(
+    client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, go_on = Event(), Event()
+    inside: list[int] = []
+
+    async def brought(request: Request) -> tuple[list[Upload], str]:
+        del request
+        inside.append(FORMS - desk._forms._value)
+        if len(inside) == FORMS:
+            held.set()
+        await asyncio.to_thread(go_on.wait, 30)
+        return [Upload("a.exe", b"")], ""
+
+    monkeypatch.setattr("polyloom_demo.routes._brought", brought)
+    with ThreadPoolExecutor() as pool:
+        answers = [pool.submit(client.post, "/polyloom/compose", headers=FORM) for _ in range(2 * FORMS)]
+        assert held.wait(30)
+        assert opened(client)["view"]
+        assert len(inside) == FORMS
+        go_on.set()
+        assert {answer.result().status_code for answer in answers} == {400}
+    assert len(inside) == 2 * FORMS
+    assert max(inside) == FORMS
+    assert desk._waiting == 0
+
+
+def test_files_that_do_not_arrive_are_not_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polyloom_demo.routes.ARRIVED", 0.05)
+    with pytest.raises(InputError, match=r"took more than 0\.05 seconds to arrive"):
+        asyncio.run(desk.bring(half_a_form(asyncio.Event().wait)))
+    assert desk._waiting == 0
+
+
+def test_who_leaves_while_files_arrive_is_no_fault_of_ours(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    async def left() -> Any:
+        return {"type": "http.disconnect"}
+
+    (route,) = (one for one in routes(desk).routes if getattr(one, "path", "") == "/polyloom/compose")
+    asyncio.run(cast("Any", route).endpoint(half_a_form(left)))
+    assert caplog.text == ""
+    assert desk._waiting == 0
+
+
+def half_a_form(then: Callable[[], Awaitable[Any]]) -> Request:
+    """A request of which the first part came; `then` says what comes after it."""
+    parts = iter([b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\nhalf'])
+    headers = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": "2000", **FORM}
+
+    async def receive() -> Any:
+        part = next(parts, None)
+        return await then() if part is None else {"type": "http.request", "body": part, "more_body": True}
+
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "method": "POST", "path": "/polyloom/compose", "headers": raw}, receive)
 
 
 def test_a_fault_of_ours_is_told_without_a_page_of_python(

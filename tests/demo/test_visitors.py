@@ -1,14 +1,18 @@
 """Visitors: each has a view of their own, a secret name for it, and not for ever."""
 
+from operator import is_
+from typing import cast
+
 import pytest
 
 from demo.conftest import Clock
 from demo.says import update
 from polyloom.errors import InputError
+from polyloom_demo.bridge import Gone
 from polyloom_demo.kinds import made
 from polyloom_demo.library import Library
-from polyloom_demo.visitors import Full, Gone, Views
-from polyloom_widgets import GenerationView
+from polyloom_demo.visitors import Full, Views
+from polyloom_widgets import GenerationView, Mixer
 
 
 def view(library: Library) -> GenerationView:
@@ -77,12 +81,31 @@ def test_one_may_take_more_places(library: Library, views: Views, clock: Clock) 
     assert views[small]
 
 
-def test_a_view_is_dropped_by_its_name_alone(library: Library, views: Views) -> None:
+def test_a_view_goes_for_another_by_its_name_alone(library: Library, views: Views) -> None:
     name = views.add(view(library))
-    views.drop("somebody else's")
-    assert len(views) == 1
-    views.drop(name)
-    assert len(views) == 0
+    other = views.add(view(library), instead="somebody else's")
+    assert len(views) == 2
+    views.add(view(library), instead=name)
+    assert len(views) == 2
+    with pytest.raises(Gone):
+        views[name]
+    assert views[other]
+
+
+def test_who_has_a_place_may_use_it_though_the_house_is_full(library: Library, views: Views) -> None:
+    first, *others = [views.add(view(library)) for _ in range(4)]
+    second = views.add(view(library), instead=first)
+    with pytest.raises(Full):
+        views.add(view(library), 2, instead=second)
+    assert all(views[name] for name in (second, *others))
+
+
+def test_what_is_said_to_a_view_that_was_just_put_away_is_not_lost_in_silence(library: Library, views: Views) -> None:
+    name = views.add(view(library))
+    served = views[name]
+    views.close()
+    with pytest.raises(Gone, match="Reload the page"):
+        served.hear([update(prompt="Another text")])
 
 
 def test_at_the_end_all_are_closed(library: Library, views: Views) -> None:
@@ -92,6 +115,14 @@ def test_at_the_end_all_are_closed(library: Library, views: Views) -> None:
     views.close()
     assert len(views) == 0
     assert [widget.comm for widget in widgets] == [None] * 3
+
+
+def test_examples_share_their_models(library: Library) -> None:
+    for kind in ("mix", "compose"):
+        one, two = (cast("Mixer", made(kind, 0, library)) for _ in range(2))
+        assert one is not two
+        assert one.exact["perplexity"] == two.exact["perplexity"]
+        assert all(map(is_, one.mix.models.values(), two.mix.models.values()))
 
 
 STRANGE = [("sing", 0), (None, 0), (["mix"], 0), *(("mix", number) for number in (9, -1, "0", True, None))]

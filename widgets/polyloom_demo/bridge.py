@@ -3,6 +3,7 @@
     served = Served(widget)
     served.state()              what a page needs to begin: {"state": traits, "buffers": bytes in base64}
     served.hear(messages)       what the page says, in order; what the widget says to that
+    served.told(still)          what is made of the widget as it stands, such as a file
 
 Messages are those of ipywidgets, as JSON: `{"method": "update", "state": …}` and `{"method": "custom", "content": …}`.
 A page may set what its widget lets a page set, and nothing of the notebook around it; texts have an end.  Whatever else
@@ -13,9 +14,10 @@ it says gets a reason back, as in a notebook, and changes nothing.
 # ipywidgets carries no types, and a message reaches a widget by a method that it calls its own.
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from threading import Lock
-from typing import Any, cast, final
+from typing import Any, TypeVar, cast, final
 
 import ipywidgets
 
@@ -24,10 +26,19 @@ from polyloom_widgets.base.widget import Widget
 
 LONGEST = 4_000  # characters of a text in a message
 MOST = 64  # messages at a time
+TRIES = 3  # at something that is made of the widget while its page goes on
 PATIENCE = 2.0  # seconds that messages wait for those before them
 OF_THE_NOTEBOOK = frozenset(ipywidgets.DOMWidget.class_trait_names(sync=True))
 
 Message = dict[str, Any]
+Made = TypeVar("Made")
+
+
+class Gone(InputError):  # noqa: N818 - it says what became of the view
+    """There is no view of that name, or none any more."""
+
+    def __init__(self) -> None:
+        super().__init__("This view rested too long and was put away. Reload the page: it opens a new one.")
 
 
 @final
@@ -38,6 +49,7 @@ class Served:
         self.widget = widget
         self._said: list[Message] = []
         self._lock = Lock()
+        self._heard = 0  # how often
         cast("Any", widget.comm).send = self._record  # there is no kernel that would take it
 
     def state(self) -> Message:
@@ -51,23 +63,42 @@ class Served:
         return {"state": {name: value for name, value in found.items() if name not in buffers}, "buffers": buffers}
 
     def hear(self, messages: object) -> list[Message]:
-        """What the widget says to these messages; InputError if they are no list of at most `MOST`."""
+        """What the widget says to these messages; InputError if they are no list of at most `MOST`, Gone if closed."""
         if not isinstance(messages, list) or len(cast("list[Any]", messages)) > MOST:
             raise InputError(f"Expected a list of at most {MOST} messages.")
-        if not self._lock.acquire(timeout=PATIENCE):  # a page waits for its answers; who does not blocks himself alone
-            raise InputError("This view is still at work on what was asked before.")
-        try:
+        with self._turn():
+            if self.widget.comm is None:
+                raise Gone
+            self._heard += 1
             for message in cast("list[Any]", messages):
                 self._take(message)
             said, self._said = self._said, []
-        finally:
-            self._lock.release()
         return said
+
+    def told(self, made: Callable[[Widget], Made]) -> Made:
+        """What is `made` of the widget as it stands; the page may speak meanwhile, and then it is made anew."""
+        for _ in range(TRIES):
+            with self._turn():
+                before = self._heard
+            found = made(self.widget)
+            if self._heard == before:
+                return found
+        raise InputError("This view changed while it was written down. Let it rest for a moment, and try again.")
 
     def close(self) -> None:
         """Close the widget, when it has heard what it is hearing."""
         with self._lock:
             self.widget.close()
+
+    @contextmanager
+    def _turn(self) -> Generator[None]:
+        """Alone with the widget; a page waits for its answers, so one that does not blocks itself alone."""
+        if not self._lock.acquire(timeout=PATIENCE):
+            raise InputError("This view is still at work on what was asked before.")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _take(self, message: object) -> None:
         try:

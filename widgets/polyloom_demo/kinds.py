@@ -6,17 +6,20 @@ and explanations stand in `layout`, the drawing is the widgets' own.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
+from polyloom.compose.layered import Layered
 from polyloom.errors import InputError
 from polyloom.generate.sampling import Sampling
 from polyloom_datasets.catalogue import load
 from polyloom_demo.library import VOICES, Library
-from polyloom_demo.uploads import Upload, composed
+from polyloom_demo.uploads import opening, woven
 from polyloom_widgets.attention.attention import AttentionView
 from polyloom_widgets.base.widget import Widget
 from polyloom_widgets.generation.generation import GenerationView
 from polyloom_widgets.mixer.mixer import Mixer
+from polyloom_widgets.mixer.score import HeldOut
 from polyloom_widgets.routing.routing import RoutingView
 
 
@@ -61,8 +64,20 @@ def _writing(prompt: str, **weights: float) -> Callable[[Library], Widget]:
 
 
 def _brought(*names: str) -> Callable[[Library], Widget]:
-    """What a visitor would get who brought these texts."""
-    return lambda _: composed([Upload(f"{name}.txt", load(name).text.encode()) for name in names])
+    """What a visitor would get who brought these texts; woven once, for the first one who asks."""
+
+    @cache
+    def made() -> tuple[Layered, str, HeldOut]:
+        texts = {name: load(name).text for name in names}
+        mix, held_out = woven(texts)
+        return mix, opening(texts), HeldOut.of(mix, held_out)
+
+    def make(library: Library) -> Widget:
+        del library
+        mix, prompt, held_out = made()
+        return Mixer(mix, prompt, cast("Any", held_out))
+
+    return make
 
 
 KINDS: dict[str, tuple[Example, ...]] = {

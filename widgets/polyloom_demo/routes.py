@@ -8,16 +8,17 @@
     GET  /health
 
 A request has at most `LARGEST` bytes and is JSON, a form `ALL`; `SLOTS` are worked on at a time, beside them one that
-weaves or writes a file, and `LINE` wait.  An error is an answer with the status that fits and `{"error": …}` in words
-for the page.
+weaves or writes a file, and `LINE` wait.  `FORMS` are taken in at a time: the others wait where they come from.  An
+error is an answer with the status that fits and `{"error": …}` in words for the page.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast, final
@@ -27,14 +28,16 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 import polyloom_widgets.base.page as base
 from polyloom import __version__
 from polyloom.errors import InputError, PolyloomError
+from polyloom_demo.bridge import Gone
 from polyloom_demo.kinds import made
 from polyloom_demo.library import Library, Waiting
 from polyloom_demo.uploads import ALL, FILES, Upload, composed
-from polyloom_demo.visitors import Full, Gone, Views
+from polyloom_demo.visitors import Full, Views
 from polyloom_widgets.base.bundle import bundle, bundle_css
 from polyloom_widgets.base.widget import THEME, Widget
 from polyloom_widgets.generation.generation import GenerationView
@@ -43,6 +46,8 @@ from polyloom_widgets.mixer.mixer import Mixer
 LARGEST = 1_000_000  # bytes of a request: a desk's whole history has fewer
 SLOTS = max(2, os.cpu_count() or 2)  # requests that are worked on at a time
 LINE = 200  # requests that wait for it
+FORMS = 4  # that are in memory at a time
+ARRIVED = 120.0  # seconds that a form may take to arrive
 OWN_MODELS = 10  # places of a view whose models nobody shares
 HERE = Path(__file__).parent
 WIDGETS = Path(base.__file__).parents[1]
@@ -66,25 +71,35 @@ class Desk:
 
     def __init__(self, library: Library, views: Views) -> None:
         self.library, self.views = library, views
-        self._slots, self._long = asyncio.Semaphore(SLOTS), asyncio.Semaphore(1)
+        self._slots, self._long, self._forms = map(asyncio.Semaphore, (SLOTS, 1, FORMS))
         self._waiting = 0
 
     async def work(self, task: Callable[[], Any], long: bool = False) -> Any:
         """Do it in a thread when there is a place; Busy if the line is too long.  Long work has a place of its own."""
+        async with self._line(self._long if long else self._slots):
+            return await run_in_threadpool(task)
+
+    async def bring(self, request: Request) -> dict[str, Any]:
+        """Take a form in when there is room for it, and make a view of what it holds; Busy likewise."""
+        async with self._line(self._forms):
+            uploads, instead = await _brought(request)
+            return await self.work(lambda: self.compose(uploads, instead), long=True)
+
+    @contextlib.asynccontextmanager
+    async def _line(self, places: asyncio.Semaphore) -> AsyncGenerator[None]:
         if self._waiting >= LINE:
             raise Busy("Too many visitors are waiting just now. Try again in a moment.")
         self._waiting += 1
         try:
-            async with self._long if long else self._slots:
-                return await run_in_threadpool(task)
+            async with places:
+                yield
         finally:
             self._waiting -= 1
 
     def open(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """A new view of an example, as the page needs it to begin."""
         widget, note = self._made(asked)
-        places = OWN_MODELS if asked.get("kind") == "compose" else 1
-        return self._opened(widget, places, str(asked.get("instead"))) | {"note": note}
+        return self._opened(widget, 1, str(asked.get("instead"))) | {"note": note}
 
     def compose(self, uploads: Sequence[Upload], instead: str) -> dict[str, Any]:
         """A new view of what was brought, likewise."""
@@ -93,15 +108,15 @@ class Desk:
     def say(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What a view says to what its page says."""
         served = self.views[str(asked.get("view"))]
-        return {"said": served.hear(asked.get("messages")), "recipe": _recipe(served.widget)}
+        return {"said": served.hear(asked.get("messages")), "recipe": served.told(_recipe)}
 
     def take(self, name: str, what: str) -> bytes:
         """A view as a file."""
-        widget = self.views[name].widget
-        if what not in _takes(widget):
+        served = self.views[name]
+        if what not in _takes(served.widget):
             raise InputError(f"There is no {what} of this view.")
         with tempfile.TemporaryDirectory() as folder:
-            return TAKES[what](widget, Path(folder) / what)
+            return served.told(lambda widget: TAKES[what](widget, Path(folder) / what))
 
     def _made(self, asked: Mapping[str, Any]) -> tuple[Widget, str]:
         widget = made(asked.get("kind"), asked.get("example", 0), self.library)
@@ -116,8 +131,7 @@ class Desk:
 
     def _opened(self, widget: Widget, places: int, instead: str) -> dict[str, Any]:
         """Let a view in, in the place of the one that the page showed before."""
-        name = self.views.add(widget, places)
-        self.views.drop(instead)
+        name = self.views.add(widget, places, instead)
         return self.views[name].state() | {
             "view": name, "module": widget.module.stem, "takes": _takes(widget), "recipe": _recipe(widget),
         }  # fmt: skip
@@ -175,8 +189,7 @@ def routes(desk: Desk) -> APIRouter:
         return JSONResponse(await desk.work(lambda: desk.say(asked)))
 
     async def compose(request: Request) -> Response:
-        uploads, instead = await _brought(request)
-        return JSONResponse(await desk.work(lambda: desk.compose(uploads, instead), long=True))
+        return JSONResponse(await desk.bring(request))
 
     async def take(request: Request) -> Response:
         name, what = request.path_params["name"], request.path_params["what"]
@@ -212,6 +225,8 @@ def _answered(route: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
             return JSONResponse({"error": str(error)}, status)
         except HTTPException as error:  # a form that is none, or has too many files
             return JSONResponse({"error": error.detail}, error.status_code)
+        except ClientDisconnect:  # nobody is there to be told
+            return Response(status_code=400)
         except Exception:  # the border: one visitor's fault or ours must not become a page of Python for them
             log.exception("%s failed", request.url.path)
             return JSONResponse({"error": "That failed, and the fault is ours: it stands in the demo's log."}, 500)
@@ -245,9 +260,12 @@ async def _brought(request: Request) -> tuple[list[Upload], str]:
         raise InputError(f"All files together may have {ALL // 1_000_000} MB.")
     if HEADER not in request.headers:
         raise InputError(f"Expected a form with the header {HEADER}.")
-    async with request.form(max_files=FILES, max_fields=1) as form:
-        files = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
-        return [Upload(one.filename or "", await one.read()) for one in files], str(form.get("instead", ""))
+    try:
+        async with asyncio.timeout(ARRIVED), request.form(max_files=FILES, max_fields=1) as form:
+            files = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
+            return [Upload(one.filename or "", await one.read()) for one in files], str(form.get("instead", ""))
+    except TimeoutError:
+        raise InputError(f"The files took more than {ARRIVED:g} seconds to arrive. Bring smaller ones.") from None
 
 
 @cache

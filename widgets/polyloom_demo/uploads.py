@@ -80,14 +80,19 @@ def composed(uploads: Sequence[Upload]) -> Mixer:
     if not 0 < len(uploads) <= FILES:
         raise InputError(f"Expected 1 to {FILES} files, got {len(uploads)}.")
     texts, models = _read(uploads)
-    prompt = " ".join(next(iter(texts.values())).split()[:WORDS]) if texts else ""
+    prompt = opening(texts)
     if not models:
-        mix, held_out = _woven(texts)
+        mix, held_out = woven(texts)
         return Mixer(mix, prompt, held_out)
     if len(uploads) == 1:
         return Mixer(next(iter(models.values())), prompt)
     mix, held_out = _layered(models, texts)
     return Mixer(mix, prompt, held_out)
+
+
+def opening(texts: Mapping[str, str]) -> str:
+    """The first words of the first text, if there is one."""
+    return " ".join(next(iter(texts.values())).split()[:WORDS]) if texts else ""
 
 
 def _read(uploads: Sequence[Upload]) -> tuple[dict[str, str], dict[str, LanguageModel]]:
@@ -110,7 +115,8 @@ def _named(uploads: Sequence[Upload]) -> dict[str, Upload]:
     return found
 
 
-def _woven(texts: Mapping[str, str], beside: LanguageModel | None = None) -> tuple[Layered, HeldOut]:
+def woven(texts: Mapping[str, str], beside: LanguageModel | None = None) -> tuple[Layered, HeldOut]:
+    """A mix of texts by name, and what was held out to judge it; in the vocabulary of `beside`, if given."""
     share = min(0.1, JUDGED / sum(map(len, texts.values())))
     return weave(texts, beside and beside.vocabulary, held_out=share, progress=False)
 
@@ -124,7 +130,7 @@ def _layered(models: Mapping[str, LanguageModel], texts: Mapping[str, str]) -> t
                 f"{name} speaks {model.vocabulary!r}, {first} speaks {base.vocabulary!r}: models that are mixed need "
                 f"the same vocabulary. Train the second with --vocabulary {first}.psam."
             )
-    mix, held_out = _woven(texts, base) if texts else (None, None)
+    mix, held_out = woven(texts, base) if texts else (None, None)
     layers = {**models, **(mix.models if mix else {})}
     others = {name: Layer(model) for name, model in layers.items() if name != first}
     return Layered(base, others, name=first), held_out
