@@ -11,14 +11,17 @@ below say so to Gradio, which reads them when it is imported.
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Any
 
 from polyloom._compat import need
 from polyloom.errors import InputError
 from polyloom_demo.library import Library
+from polyloom_demo.memory import tidy
 from polyloom_demo.visitors import Views
 
 SWEEP = 60.0  # seconds
@@ -37,12 +40,13 @@ def application(library: Library, views: Views) -> Any:
     @contextlib.asynccontextmanager
     async def alive(app: FastAPI) -> AsyncGenerator[None]:
         del app
-        library.begin()
+        library.begin(then=partial(tidy, views))
         sweeping = asyncio.create_task(_sweep(views))
         yield
         sweeping.cancel()
         library.close()
         views.close()
+        gc.unfreeze()
 
     app = FastAPI(lifespan=alive, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(routes(Desk(library, views)))
@@ -76,3 +80,4 @@ async def _sweep(views: Views) -> None:
     while True:
         await asyncio.sleep(SWEEP)
         await asyncio.to_thread(views.sweep)
+        await asyncio.to_thread(tidy, views)

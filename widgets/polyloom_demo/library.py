@@ -11,6 +11,7 @@ import hashlib
 import logging
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -71,16 +72,17 @@ class Library:
         self._trained: TransformerModel | None = None
         self._failure = ""
         self._stopping = Event()
-        self._worker = Thread(target=self._work, name="polyloom demo: transformer", daemon=True)
+        self._worker: Thread | None = None
 
-    def begin(self) -> None:
-        """Begin to train what takes its time."""
+    def begin(self, then: Callable[[], object]) -> None:
+        """Begin to train what takes its time; `then` is called in that thread, when nothing more is to come."""
+        self._worker = Thread(target=self._work, args=(then,), name="polyloom demo: transformer", daemon=True)
         self._worker.start()
 
     def close(self) -> None:
         """Stop training; what was not finished is not kept."""
         self._stopping.set()
-        if self._worker.is_alive():
+        if self._worker is not None:
             self._worker.join(10)
 
     @cached_property
@@ -107,13 +109,15 @@ class Library:
             raise Waiting(f"A small transformer is learning from the texts of this demo: {part} %. It is done once.")
         return self._trained
 
-    def _work(self) -> None:
+    def _work(self, then: Callable[[], object]) -> None:
         try:
             self._trained = self._kept() or self._learned()
         except Exception as error:  # a thread has nobody to raise to: the page and the health route say it
             self._failure = str(error) or type(error).__name__
             if not self._stopping.is_set():
                 log.exception("the transformer could not be made")
+        if not self._stopping.is_set():
+            then()
 
     @cached_property
     def _place(self) -> Path:
