@@ -39,7 +39,7 @@ def test_the_softer_piece_sets_how_loud_both_are() -> None:
     assert view.levels[0] == pytest.approx((40 / 90) ** 2, rel=0.2)  # of longer notes more fades
     assert view.bars == [[0, 2, 4, 6], [0, 4, 8, 12]]
     assert repr(view) == "ListenAB('A', 'B')"
-    assert view._still().count("<svg") == 2  # pyright: ignore[reportPrivateUsage]
+    assert view._still().count("<svg") == 2
     view.close()
 
 

@@ -23,6 +23,7 @@ const FULL = 0.25; // of full scale: one loud note, so that chords have room
 const AHEAD = 0.2; // seconds that are handed on ahead
 const EVERY = 50; // milliseconds
 const SOON = 0.02; // seconds from the click to the first note
+const LATE = 0.05; // seconds
 const CUT = 0.012; // seconds in which a cut note falls silent
 
 const half = (/** @type {number} */ from, /** @type {number} */ to) => Float32Array.from({ length: 33 }, (_, n) => from + (to - from) * (0.5 - 0.5 * Math.cos((Math.PI * n) / 32)));
@@ -120,6 +121,16 @@ export class Player {
     this.end = end;
     if (this.playing) this.play(Math.min(at, end));
     else this.stood = Math.min(this.stood, end);
+  }
+
+  /** More notes of music that is still being written; those that should have begun already are left out. @param {Heard[]} notes */
+  extend(notes) {
+    const done = this.run?.next ?? 0;
+    const now = this.at;
+    const late = (/** @type {Heard} */ note) => this.playing && note.start < now - LATE;
+    const rest = [...this.notes.slice(done), ...notes.filter((note) => !late(note))].sort((a, b) => a.start - b.start);
+    this.notes = [...this.notes.slice(0, done), ...rest];
+    this.end = Infinity;
   }
 
   /** @param {number} [from] seconds; from where it stands, and from the beginning if that is the end */

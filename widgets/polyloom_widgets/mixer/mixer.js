@@ -12,6 +12,7 @@ import { closer } from "./closer.js";
 import { Desk } from "./desk.js";
 import { faders } from "./faders.js";
 import { generate } from "./generate.js";
+import { music } from "./music.js";
 import { Painter } from "./picture.js";
 import { receipt } from "./receipt.js";
 import { recipe } from "./recipe.js";
@@ -21,7 +22,7 @@ import { toolbar } from "./toolbar.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 
-const TRAITS = ["steps", "cursor", "pinned", "prompt", "place", "bars", "bars_p", "score", "score_p", "score_blocks", "exact", "sampling", "presets", "recipe", "busy", "error", "receipts"];
+const TRAITS = ["steps", "cursor", "pinned", "prompt", "place", "bars", "bars_p", "keys_p", "score", "score_p", "score_blocks", "exact", "sampling", "presets", "recipe", "busy", "error", "receipts"];
 const STRIP = 68; // pixels: a strip and its gap
 const BARS = 336; // pixels that the bars keep beside standing strips
 const FEW = 5; // lying strips no taller than the bars beside them
@@ -66,6 +67,7 @@ function openDesk(model, life, root) {
   const receiptPart = receipt(desk, life, barsPart.rowOf);
   const generatePart = generate(desk, life);
   const closerPart = closer(desk, life);
+  const musicPart = music(desk, life);
   const banner = make("div", { class: "pl-banner", role: "alert" });
   const waiting = make("p", { class: "pl-waiting", role: "status" });
   const speech = make("div", { class: "pl-hidden", role: "status", "aria-live": "polite" });
@@ -79,7 +81,7 @@ function openDesk(model, life, root) {
     if (!desk.whole) return; // layers, steps and pins arrive one after the other: the next change draws
     desk.tick();
     const picture = painter.look();
-    for (const part of [recipePart, toolbarPart, textPart, fadersPart, barsPart, tablePart, scorePart, receiptPart, generatePart, closerPart]) part.draw(picture);
+    for (const part of [recipePart, toolbarPart, textPart, fadersPart, barsPart, tablePart, scorePart, receiptPart, musicPart, generatePart, closerPart]) part.draw(picture);
     if (desk.busy && !wasBusy) why.start();
     if (!desk.busy) why.stop();
     wasBusy = desk.busy !== "";
@@ -91,6 +93,7 @@ function openDesk(model, life, root) {
     attribute(root, "data-trouble", Boolean(error));
     attribute(root, "data-busy", wasBusy || !(picture.bars || picture.silent));
     attribute(root, "data-exact", picture.exact);
+    attribute(root, "data-music", Boolean(model.get("keys_p")?.byteLength));
     attribute(root, "data-silent", picture.silent);
     write(waiting, wasBusy && !why.waiting() ? desk.busy : "");
     if (desk.news && !desk.dragging) {
@@ -104,7 +107,7 @@ function openDesk(model, life, root) {
   life.width(root, (width) => attribute(root, "data-lying", width < BARS + STRIP * desk.layers.length));
   life.listen(root, "keydown", (/** @type {KeyboardEvent} */ event) => keys(event, desk, () => recipePart.leave() || receiptPart.leave()));
   draw();
-  return [toolbarPart.element, recipePart.element, banner, textPart.element, surface, receiptPart.element, generatePart.element, closerPart.element, speech];
+  return [toolbarPart.element, recipePart.element, banner, textPart.element, surface, receiptPart.element, musicPart.element, generatePart.element, closerPart.element, speech];
 }
 
 /** Ctrl+Z and Escape, wherever the focus is inside. @param {KeyboardEvent} event @param {Desk} desk @param {() => boolean} leave */

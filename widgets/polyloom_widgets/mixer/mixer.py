@@ -30,6 +30,7 @@ from polyloom_widgets.mixer.receipt import receipt
 from polyloom_widgets.mixer.recipe import checked_recipe, checked_sampling
 from polyloom_widgets.mixer.score import HeldOut
 from polyloom_widgets.mixer.step import KEPT, Step, checked, effective, following, plain
+from polyloom_widgets.mixer.stream import Stream
 
 WORDS = 40  # tokens that the desk writes at a time
 EXPORTED = 40_000  # positions that an exported page holds; with more it says ≈
@@ -74,6 +75,7 @@ class Mixer(Widget):
     sampling: "traitlets.Dict[str, Any]" = traitlets.Dict({"temperature": 0.5, "seed": 1}).tag(sync=True)
     bars: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     bars_p = traitlets.Bytes(b"").tag(sync=True)
+    keys_p = traitlets.Bytes(b"").tag(sync=True)  # of music alone
     score: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     score_p = traitlets.Bytes(b"").tag(sync=True)
     score_blocks = traitlets.Bytes(b"").tag(sync=True)
@@ -95,6 +97,7 @@ class Mixer(Widget):
         self._key = 0
         self._bars: Bars | None = None
         self._judge: HeldOut | None = None
+        self._stream: Stream | None = None
         with self._own():
             self.prompt = prompt
         try:
@@ -197,6 +200,7 @@ class Mixer(Widget):
         self.error = ""
         self.bars_p, self.bars = b"", {}  # the two belong together: no page may draw one with the other's past
         described, self.bars_p = self._bars.message()
+        self.keys_p = self._bars.keys()
         self.bars = described
 
     def _here(self) -> tuple[Ids, int | None]:
@@ -337,6 +341,11 @@ class Mixer(Widget):
         del question
         return closer.written(self.mix, self.mix, self._here()[0], self.sampling, WORDS)
 
+    def _answer_play(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        if self._stream is None or question.get("begin"):
+            self._stream = Stream(self.mix, self._here()[0])
+        return self._stream.more(self.mix, self.sampling)
+
     def _answer_credit(self, question: Mapping[str, Any]) -> dict[str, Any]:
         del question
         return closer.credit(self.mix, self._judge.documents if self._judge else ())
@@ -389,7 +398,11 @@ class Mixer(Widget):
         carried = {str(token): receipt(bars.place, token, bars.key) for token in best}
         state = {name: getattr(self, name) for name in KEPT_OFFLINE}
         state |= {"place": -1, "offline": True, "score": score, "receipts": carried}
-        arrays = {"bars_p": self.bars_p, "score_p": judge.chance[:, positions].astype("<f4").tobytes()}
+        arrays = {
+            "bars_p": self.bars_p,
+            "keys_p": self.keys_p,
+            "score_p": judge.chance[:, positions].astype("<f4").tobytes(),
+        }
         return state, arrays | {"score_blocks": judge.blocks[positions].astype("<i4").tobytes()}
 
 

@@ -1,0 +1,140 @@
+"""The desk of a mix that speaks music: a keyboard that follows the faders, knobs that move them, and sound."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+import pytest
+
+import polyloom
+from browser.hand import Hand
+from browser.lab import jupyterlab
+from browser.tab import Tab
+from browser.test_lesson import READY, RUN_ALL
+from browser.view import assert_usable, opened, settled
+from polyloom.music import MidiVocabulary, Score
+from polyloom_widgets import Mixer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+# What a controller with two knobs would send: there is none here.
+CONTROLLER = """
+  const input = { onmidimessage: null };
+  const access = { inputs: new Map([["one", input]]), onstatechange: null };
+  window.turn = (knob, place) => input.onmidimessage?.({ data: new Uint8Array([0xb0, knob, place]) });
+  navigator.requestMIDIAccess = async () => access;
+"""
+FILLED = """all => all.map((one) => [one.title, [...one.children]
+  .reduce((sum, part) => sum + (part.hidden ? 0 : parseFloat(part.style.height) || 0), 0)])"""
+SOURCE = """
+import polyloom
+from polyloom.music import MidiVocabulary, read_abc
+from polyloom_datasets import load
+from polyloom_widgets import Mixer
+vocabulary, tunes = MidiVocabulary(grid=12), load("tunes").documents
+names, ids = ("dance", "chorale", "blues", "arpeggio"), [vocabulary.tokens(read_abc(tune)) for tune in tunes]
+voices = {name: ids[5 * n : 5 * n + 5] for n, name in enumerate(names)}
+mix, held_out = polyloom.weave(voices, vocabulary, progress=False)
+desk = Mixer(mix, "Bar", held_out)
+desk
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A desk of two voices: after a bar line one sings C, the other G."""
+    vocabulary = MidiVocabulary(grid=4)
+    voices = {
+        name: [vocabulary.tokens(Score.of([(n, 1, low + n * step % 12) for n in range(16)], ticks_per_beat=1))
+               for step in range(1, 7)]
+        for name, low in (("low", 60), ("high", 67))
+    }  # fmt: skip
+    mix, held_out = polyloom.weave(voices, vocabulary, progress=False)
+    return Mixer(mix, "Bar", held_out).to_html(tmp_path_factory.mktemp("desk") / "desk.html")
+
+
+def likeliest(page: "Page") -> str:
+    filled = page.locator(".pl-key-bar").evaluate_all(FILLED)
+    return max(filled, key=lambda key: key[1])[0]
+
+
+@pytest.mark.parametrize("look", [{}, {"dark": True}, {"width": 380}, {"forced_colors": "active"}])
+def test_it_can_be_used_in_every_look(open_tab: Callable[..., Tab], file: Path, look: dict[str, object]) -> None:
+    assert_usable(opened(open_tab, file, **look))
+
+
+def test_the_keyboard_follows_the_faders(open_tab: Callable[..., Tab], file: Path) -> None:
+    page = opened(open_tab, file).page
+    hand = Hand(page)
+    said = page.locator(".pl-music p[role=status]")
+    assert "a note comes next with" in said.inner_text()
+    for name, key in (("low", "C4"), ("high", "G4")):
+        hand.button(f"solo {name}").click()
+        settled(page)
+        assert likeliest(page) == key
+        assert f"if so, {key}" in said.inner_text()
+    hand.button("mute low").click()
+    hand.button("mute high").click()
+    settled(page)
+    assert said.inner_text() == ""
+
+
+def test_knobs_are_learned_and_move_the_faders(open_tab: Callable[..., Tab], file: Path) -> None:
+    tab = open_tab()
+    tab.context.add_init_script(CONTROLLER)
+    tab.context.set_offline(True)
+    tab.page.goto(file.as_uri())
+    page, hand = tab.page, Hand(tab.page)
+    hand.button("Learn knobs").click()
+    page.get_by_text("turn the knob for low").wait_for()
+    page.evaluate("() => turn(7, 127)")
+    page.get_by_text("turn the knob for high").wait_for()
+    page.evaluate("() => turn(9, 0)")
+    page.get_by_text("2 knobs known").wait_for()
+    page.wait_for_function("() => document.querySelectorAll('.pl-thumb')[1].getAttribute('aria-valuenow') === '0'")
+    assert (hand.weight("low"), hand.weight("high")) == (2, 0)
+    page.wait_for_timeout(500)  # a knob that rests is one step
+    hand.button("Undo").click()
+    page.wait_for_function("() => document.querySelectorAll('.pl-thumb')[0].getAttribute('aria-valuenow') === '1'")
+    page.evaluate("() => turn(3, 100)")  # nobody's
+    settled(page)
+    assert (hand.weight("low"), hand.weight("high")) == (1, 1)
+
+
+@pytest.fixture(scope="module")
+def lab(chromium: "Browser", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Page]":
+    folder = tmp_path_factory.mktemp("music")
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(SOURCE.strip())],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    nbformat.write(notebook, folder / "music.ipynb")
+    with jupyterlab(folder / "music.ipynb", folder / "server") as address:
+        tab = Tab(chromium, width=1100, height=1000)
+        tab.page.goto(address)
+        tab.page.wait_for_function(READY, timeout=60_000)
+        tab.page.evaluate(RUN_ALL)
+        yield tab.page
+        tab.check()
+        tab.close()
+
+
+@pytest.mark.lesson
+def test_it_plays_while_faders_move(lab: "Page") -> None:
+    hand = Hand(lab)
+    lab.locator(".pl-keyboard").wait_for(timeout=60_000)
+    hand.button("Play").click()
+    lab.locator(".pl-key-bar[data-pressed]").first.wait_for()
+    hand.button("solo chorale").click()
+    chorale = ".pl-key-bar[data-pressed].pl-layer-1"
+    others = ":is(.pl-layer-0, .pl-layer-2, .pl-layer-3)"
+    lab.wait_for_function(
+        f"() => document.querySelector('{chorale}') && !document.querySelector('.pl-key-bar[data-pressed]{others}')",
+        timeout=20_000,
+    )
+    hand.button("Pause").click()
+    lab.locator(".pl-key-bar[data-pressed]").first.wait_for(state="detached")

@@ -1,0 +1,66 @@
+"""Music that is written while it is heard: it goes on, it follows the faders, and it ends with no tune."""
+
+import pytest
+
+import polyloom
+from polyloom import InputError
+from polyloom.music import MidiVocabulary, read_abc
+from polyloom_datasets import load
+from polyloom_widgets import Mixer
+from polyloom_widgets.mixer.stream import ENOUGH, Stream
+
+SETTINGS = {"temperature": 0.8, "seed": 1}
+STYLES = ("dance", "chorale", "blues", "arpeggio")
+
+
+@pytest.fixture(scope="module")
+def mix() -> polyloom.Layered:
+    vocabulary, tunes = MidiVocabulary(grid=12), load("tunes").documents
+    voices = {
+        name: [vocabulary.tokens(read_abc(tune)) for tune in tunes[5 * n : 5 * n + 5]] for n, name in enumerate(STYLES)
+    }
+    return polyloom.weave(voices, vocabulary, progress=False)[0]
+
+
+def test_it_goes_on_and_begins_anew_where_a_tune_ends(mix: polyloom.Layered) -> None:
+    stream = Stream(mix, mix.ids("Bar"))
+    until, latest, tunes = 0.0, 0.0, 0
+    for _ in range(20):
+        found = stream.more(mix, SETTINGS)
+        assert found["until"] >= until
+        for start, length, pitch, velocity, drum, layer in found["notes"]:
+            assert start >= 0
+            assert length > 0
+            assert (0 <= pitch < 128, 0 < velocity < 128, drum, 0 <= layer < 4) == (True, True, 0, True)
+            latest = max(latest, start + length)
+        assert latest <= found["until"]
+        until, tunes = found["until"], found["tunes"]
+    assert until > 20 * ENOUGH / 2
+    assert tunes > 1
+
+
+def test_a_fader_is_heard_from_the_next_answer_on(mix: polyloom.Layered) -> None:
+    stream = Stream(mix, mix.ids("Bar"))
+    first = stream.more(mix, SETTINGS)["notes"]
+    assert len({note[-1] for note in first}) > 1
+    alone = mix.with_weights({name: float(name == "chorale") for name in STYLES})
+    for _ in range(3):
+        assert {note[-1] for note in stream.more(alone, SETTINGS)["notes"]} == {1}
+
+
+def test_the_same_seed_is_the_same_music(mix: polyloom.Layered) -> None:
+    ours, theirs = (Stream(mix, mix.ids("Bar")) for _ in range(2))
+    assert [ours.more(mix, SETTINGS) for _ in range(3)] == [theirs.more(mix, SETTINGS) for _ in range(3)]
+    assert Stream(mix, mix.ids("Bar")).more(mix, {**SETTINGS, "seed": 2}) != ours.more(mix, SETTINGS)
+
+
+def test_the_desk_knows_music_from_text(mix: polyloom.Layered) -> None:
+    desk = Mixer(mix, "Bar Position_0")
+    assert len(desk.keys_p) == 4 * 4 * 128
+    assert desk._answer_play({"begin": True})["notes"]
+    text = Mixer(polyloom.weave({"sea": load("sea"), "law": load("contracts")}, progress=False)[0], "At night the")
+    assert text.keys_p == b""
+    with pytest.raises(InputError, match="only music can be played"):
+        text._answer_play({"begin": True})
+    for one in (desk, text):
+        one.close()
