@@ -6,7 +6,6 @@
  * down. The keyboard walks the notes: what it does is in `walk`.
  */
 import { attribute, make, style } from "../base/dom.js";
-import { secondsAt } from "./clock.js";
 import { inkwell } from "./inks.js";
 import { paintRoll } from "./paint.js";
 import { bounded, KEYS, RULER, Sight, TALL } from "./sight.js";
@@ -73,13 +72,14 @@ export function field(music, sounding, life, redraw) {
     if (left !== element.scrollLeft || top !== element.scrollTop) scrollTo(Math.max(0, left), Math.max(0, top));
   };
   const waiting = life.timer(REPORTS, () => music.model.save_changes());
-  /** Another zoom, at which one place stays. @param {number} zoom @param {number} [x] */
-  const zoom = (zoom, x = KEYS + (sight.width - KEYS) / 2) => {
-    anchor = { beat: sight.beatAtX(x), x };
+  /** Another zoom, at which one place stays. @param {number} zoom @param {number} [x] @param {number} [beat] */
+  const zoom = (zoom, x = KEYS + (sight.width - KEYS) / 2, beat = sight.beatAtX(x)) => {
+    anchor = { beat, x };
     music.model.set("zoom", bounded(zoom));
     if (!music.offline) waiting.start();
     redraw();
   };
+  const fit = () => zoom(sight.fitting, KEYS, 0);
 
   // -- a hand ---------------------------------------------------------------------------------------------------------
   const placed = (/** @type {PointerEvent | WheelEvent} */ event) => {
@@ -136,7 +136,7 @@ export function field(music, sounding, life, redraw) {
   life.listen(element, "blur", () => { focused = false; paint(); });
   life.listen(element, "keydown", (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Escape" && hand) letGo();
-    else if (!keyPressed(event, { music, sounding, sight, zoom, step: STEP })) return;
+    else if (!keyPressed(event, { music, sounding, sight, zoom, fit, step: STEP })) return;
     focused = true;
     event.preventDefault();
     redraw();
@@ -162,5 +162,5 @@ export function field(music, sounding, life, redraw) {
     if (shown !== music.note) { shown = music.note; if (shown >= 0 && !hand) reveal(shown); }
     paint();
   };
-  return { element, inks: inks.element, draw, zoom, sight, fit: () => { anchor = { beat: 0, x: KEYS }; zoom(sight.fitting, KEYS); }, at: () => secondsAt(music.tempi, sounding.beat) };
+  return { element, inks: inks.element, draw, zoom, fit, sight };
 }

@@ -30,7 +30,7 @@ export function reasonLine(music, life) {
     const now = [note, reason, music.notes, music.note, music.writing, music.offline];
     if (now.every((one, n) => one === drawn[n]) && drawn.length) return;
     drawn = now;
-    attribute(element, "data-none", note < 0);
+    attribute(element, "data-brief", music.voices.length === 0);
     if (note < 0) {
       write(name, "");
       write(place, music.notes.count ? "Point at a note, or walk with the arrow keys." : "A score without notes.");

@@ -16,7 +16,7 @@ export const ZOOMS = [0.05, 1000]; // pixels a beat; Python says so too
 const LEAST_ROWS = 25;
 const ROW = [10, 18]; // pixels of a pitch
 const BEGINNING = 40; // notes that are seen at first
-const TAIL = 2; // beats after the last note
+const TAIL = 0.5; // beats after the last note
 
 export class Sight {
   /** @param {Music} music */
@@ -56,7 +56,7 @@ export class Sight {
   /** The beats that can be seen. @returns {[number, number]} */
   get beats() { return [this.left / this.zoom, (this.left + this.width - KEYS) / this.zoom]; }
   /** The zoom at which all of it can be seen. */
-  get fitting() { return bounded((this.width - KEYS) / Math.max(1, this.music.length + 0.5)); }
+  get fitting() { return bounded((this.width - KEYS) / Math.max(1, this.music.length + TAIL)); }
 
   /** @param {number} beat */
   x(beat) { return KEYS + this.zoom * beat - this.left; }

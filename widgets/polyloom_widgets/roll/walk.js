@@ -5,10 +5,10 @@
 import { placeOf } from "./clock.js";
 
 /** @typedef {import("./music.js").Music} Music */
-/** @typedef {{music: Music, sounding: import("./sounding.js").Sounding, sight: import("./sight.js").Sight, zoom: (zoom: number, x?: number) => void, step: number}} Plan */
+/** @typedef {{music: Music, sounding: import("./sounding.js").Sounding, sight: import("./sight.js").Sight, zoom: (zoom: number, x?: number) => void, fit: () => void, step: number}} Plan */
 
 /** @param {KeyboardEvent} event @param {Plan} plan @returns {boolean} whether it meant something */
-export function keyPressed(event, { music, sounding, sight, zoom, step }) {
+export function keyPressed(event, { music, sounding, sight, zoom, fit, step }) {
   const { notes, note } = music;
   if (event.ctrlKey || event.metaKey) {
     if (event.key.toLowerCase() !== "z" || music.offline) return false;
@@ -30,7 +30,7 @@ export function keyPressed(event, { music, sounding, sight, zoom, step }) {
   else if (event.key === "l" || event.key === "L") looped(music, sounding.beat);
   else if (event.key === "+" || event.key === "=") zoom(sight.zoom * step, middle);
   else if (event.key === "-") zoom(sight.zoom / step, middle);
-  else if (event.key === "0") zoom(sight.fitting);
+  else if (event.key === "0") fit();
   else if (event.key === "Escape") { if (note < 0 && !music.loop) return false; music.set(note >= 0 ? { note: -1 } : { loop: [] }); }
   else return false;
   return true;
