@@ -1,6 +1,6 @@
 """`polyloom bench widgets`: what a moved fader costs, in Python and on the screen, and what an exported page weighs.
 
-What attention costs stands in `bench_attention`.
+What attention costs stands in `bench_attention`, what a piano roll does in `bench_roll`.
 
 The desk is a large one: 8 layers, 512 held-out positions, a vocabulary of 4,000 words.  Its models are fitted to random
 text; a mix costs the same whatever its models have read.
@@ -20,7 +20,7 @@ from polyloom.association.model import AssociationModel
 from polyloom.cli.rows import Row
 from polyloom.compose.layered import Layer, Layered
 from polyloom.tokens.word import WordVocabulary
-from polyloom_widgets import bench_attention
+from polyloom_widgets import bench_attention, bench_roll
 from polyloom_widgets.base.widget import PAGE_LIMIT
 from polyloom_widgets.browser import browsing
 from polyloom_widgets.mixer.mixer import Mixer
@@ -60,6 +60,7 @@ def rows(shared: Path | None = None) -> Iterator[Row]:
         yield Row(group="widgets", name=name, value=weight, unit="MB", limit=limit, bar=f"value <= {limit:g}")
     desk.close()
     yield from bench_attention.rows(shared)
+    yield from bench_roll.rows(shared)
 
 
 def _desk() -> Mixer:

@@ -13,11 +13,9 @@ installed, and is no dependency.
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +23,7 @@ from numpy.typing import NDArray
 from polyloom.cli.rows import Row
 from polyloom_widgets.attention.bertviz import head_view, model_view
 from polyloom_widgets.attention.pictures import cells, picture
-from polyloom_widgets.browser import browsing
+from polyloom_widgets.browser import FRAMES, Opening, browsing, gathered, opened
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -35,16 +33,6 @@ SMALL = 64  # tokens that bertviz can take
 MOVES, OPENED = 60, 5
 PATIENCE = 5000  # ms until a page is said to stay empty
 
-# From the beginning of a page to the task after the first frame in which something stands in it: it is painted then.
-FIRST = """
-const begun = performance.now();
-const look = () => requestAnimationFrame(() => {
-  if (!document.querySelector("FOUND")) return look();
-  const { port1, port2 } = new MessageChannel();
-  port1.onmessage = () => { window.painted = performance.now() - begun; };
-  port2.postMessage(null);
-});
-look();"""
 # From the time stamp of an event to the task after the second frame: the view draws in the first one.
 WAITS = """([kind, selector]) => {
   window.waits = [];
@@ -54,24 +42,6 @@ WAITS = """([kind, selector]) => {
     port2.postMessage(null);
   }), { capture: true });
 }"""
-# How long the callbacks of each frame run.
-FRAMES = """() => {
-  window.drawn = [];
-  const { requestAnimationFrame: ask } = window;
-  window.requestAnimationFrame = (call) => ask.call(window, (now) => {
-    const start = performance.now();
-    call(now);
-    window.drawn.push(performance.now() - start);
-  });
-}"""
-
-
-@dataclass(frozen=True)
-class Opening:
-    """A page was opened without a network: ms until it stood there (None: it never did), and whom it asked."""
-
-    paint: float | None
-    asked: tuple[str, ...]
 
 
 def rows(shared: Path | None = None) -> Iterator[Row]:
@@ -101,8 +71,8 @@ def _beside(browser: "Browser | None", folder: Path, reason: str | None) -> Iter
     missing = _by_bertviz(theirs)
     name = f"attention: page beside bertviz ({size})"
     yield _pair(name, ours.stat().st_size / 1e6, None if missing else theirs.stat().st_size / 1e6, "MB", missing)
-    mine = _opened(browser, ours, ".pl-arcs") if browser else Opening(None, ())
-    peer = _opened(browser, theirs, "svg") if browser and not missing else Opening(None, ())
+    mine = opened(browser, ours, ".pl-arcs", PATIENCE) if browser else Opening(None, ())
+    peer = opened(browser, theirs, "svg", PATIENCE) if browser and not missing else Opening(None, ())
     why = reason or missing or f"without a network its page stays empty: it asks {', '.join(peer.asked)}"
     yield _pair(f"attention: first paint beside bertviz ({size})", mine.paint, peer.paint, "ms", why)
     name, why = f"attention: hosts asked beside bertviz ({size})", reason or missing
@@ -155,30 +125,11 @@ def _words(count: int) -> list[str]:
 
 def _measured(browser: "Browser", page: Path) -> tuple[float, float, float]:
     """First paint (median of a few), click to paint and redraw (both p95), in ms."""
-    paints = [_opened(browser, page, ".pl-attention .pl-cells").paint for _ in range(OPENED)]
+    paints = [opened(browser, page, ".pl-attention .pl-cells", PATIENCE).paint for _ in range(OPENED)]
     tab = browser.new_page(viewport={"width": 1200, "height": 900})
     tab.goto(page.as_uri())
     tab.wait_for_selector(".pl-head-cell")
     return float(np.median([one for one in paints if one is not None])), _clicks(tab), _redraws(tab)
-
-
-def _opened(browser: "Browser", page: Path, found: str) -> Opening:
-    from playwright.sync_api import TimeoutError as Never
-
-    context, asked = browser.new_context(viewport={"width": 1200, "height": 900}), dict[str, None]()
-    context.set_offline(True)
-    tab = context.new_page()
-    tab.on("request", lambda request: asked.setdefault(urlsplit(request.url).netloc))
-    tab.add_init_script(FIRST.replace("FOUND", found))
-    tab.goto(page.as_uri())
-    tab.set_default_timeout(PATIENCE)
-    try:
-        tab.wait_for_function("() => window.painted")
-        paint = float(tab.evaluate("() => window.painted"))
-    except Never:
-        paint = None
-    context.close()
-    return Opening(paint, tuple(filter(None, asked)))
 
 
 def _clicks(tab: "Page") -> float:
@@ -186,7 +137,7 @@ def _clicks(tab: "Page") -> float:
     carried = tab.locator(".pl-head-cell")
     for move in range(MOVES):
         carried.nth(move % 6).click()
-    return float(np.percentile(tab.evaluate(_AT_LAST.format("waits")), 95))
+    return float(np.percentile(gathered(tab, "waits"), 95))
 
 
 def _redraws(tab: "Page") -> float:
@@ -195,7 +146,4 @@ def _redraws(tab: "Page") -> float:
     tab.evaluate(FRAMES)
     for move in range(MOVES):
         tab.mouse.move(box["x"] + 20 + 5 * move, box["y"] + 10 + 3 * move)
-    return float(np.percentile(tab.evaluate(_AT_LAST.format("drawn")), 95))
-
-
-_AT_LAST = "() => new Promise((done) => setTimeout(() => done(window.{}), 200))"
+    return float(np.percentile(gathered(tab, "drawn"), 95))
