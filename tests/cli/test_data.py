@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from cli.plug import plug
 from polyloom.cli import plugins
 from polyloom.cli.main import app
+from polyloom.cli.texts import Texts
 from polyloom_datasets import fetching, load, names, recipes
 
 TEXT = b"Forms:\n  line two\n\nAnother " + b"long " * 100 + b"line.\n"
@@ -134,7 +135,7 @@ def test_one_that_fails_costs_no_other(run: Run) -> None:
         {"name": "forms", "path": "texts/forms.txt", "error": None},
     )
     assert "gone.txt: expected the file, got HTTP 404" in gone["error"]
-    assert sea["error"] == "sea is carried and needs no fetching. See it: polyloom data show sea"
+    assert sea["error"] == "sea is carried and needs no fetching. See it: polyloom data show sea --text"
     assert done.stderr.splitlines() == [f"polyloom: {gone['error']}", f"polyloom: {sea['error']}"]
 
 
@@ -174,6 +175,14 @@ def test_a_carried_text_is_shown(run: Run) -> None:
     assert done.stdout.startswith(f"{load('sea').card()}\n\n{load('sea').documents[0][:200]}")
     rows = json.loads(run("show", "sea", "--lines", "0", "--json").stdout)
     assert (rows["name"], rows["lines"], rows["size"]) == ("sea", [], load("sea").size)
+
+
+def test_a_whole_text_is_printed_for_a_pipe(run: Run) -> None:
+    Path("sea.txt").write_text(run("show", "sea", "--text").stdout, "utf-8")
+    assert list(Texts([Path("sea.txt")]).documents()) == [text.strip("\n") for text in load("sea").documents]
+    missing = run("show", "forms", "--text")
+    assert (missing.exit_code, missing.stdout) == (1, "")
+    assert "forms is not fetched yet: polyloom data fetch forms" in missing.stderr
 
 
 @pytest.mark.parametrize(

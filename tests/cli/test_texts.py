@@ -87,6 +87,11 @@ CONFUSED = [
     ("folder", None, "folder is a folder. Name the files in it."),
     ("nots.txt", None, "There is no file nots.txt. Did you mean notes.txt?"),
     ("no/where.txt", None, "There is no file no/where.txt."),
+    (
+        "lullabies",
+        None,
+        "There is no file lullabies. There is a text of that name: polyloom data show lullabies --text |",
+    ),
     ("empty.txt", b"", "empty.txt holds no text. Write some into it, or leave it out."),
     ("blank.txt", b"\n \n", "blank.txt holds no text. Write some into it, or leave it out."),
     ("picture.png", b"\x89PNG\r\n\x1a\n\0\0", "picture.png, line 1: expected UTF-8 text, got the byte 0x89."),

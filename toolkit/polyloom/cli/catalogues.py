@@ -69,7 +69,9 @@ class Entry:
     def fetch(self, folder: Path | None, *, offline: bool, force: bool) -> Path:
         """Its file, downloaded if need be.  Raises InputError if it is carried, otherwise what the catalogue raises."""
         if self.recipe is None:
-            raise InputError(f"{self.name} is carried and needs no fetching. See it: polyloom data show {self.name}")
+            raise InputError(
+                f"{self.name} is carried and needs no fetching. See it: polyloom data show {self.name} --text"
+            )
         return self.catalogue.fetch(self.recipe, folder, offline=offline, force=force)
 
     def documents(self, folder: Path | None) -> Iterable[str] | None:

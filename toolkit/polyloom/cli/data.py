@@ -14,7 +14,7 @@ from rich.filesize import decimal
 from polyloom.cli.catalogues import chosen, entries
 from polyloom.cli.options import Json
 from polyloom.cli.output import columns, print_json
-from polyloom.errors import PolyloomError
+from polyloom.errors import InputError, PolyloomError
 
 LONGEST = 200  # characters of a line that `show` prints
 
@@ -97,6 +97,7 @@ def fetch(
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `list` gives it.", show_default=False)],
     lines: Annotated[int, typer.Option(min=0, help="How many lines of it to print.")] = 5,
+    whole: Annotated[bool, typer.Option("--text", help="Print the whole text and nothing else.")] = False,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
@@ -106,9 +107,13 @@ def show(
 
         polyloom data show sea
         polyloom data show tinyshakespeare --lines 20
+        polyloom data show sea --text | polyloom train - -o sea.psam
     """
     (entry,) = chosen([name])
     documents = entry.documents(folder)
+    if whole:
+        typer.echo("\n\n".join(_there(name, documents)))
+        return
     opening = list(islice(_lines(documents or ()), lines))
     if as_json:
         print_json({**entry.json(folder), "lines": opening})
@@ -116,6 +121,12 @@ def show(
     if documents is None:
         opening = [f"Not fetched yet: polyloom data fetch {name}"]
     typer.echo("\n".join([entry.card().card(), "", *opening]))
+
+
+def _there(name: str, documents: Iterable[str] | None) -> Iterable[str]:
+    if documents is None:
+        raise InputError(f"{name} is not fetched yet: polyloom data fetch {name}")
+    return documents
 
 
 def _one_line(error: Exception) -> str:

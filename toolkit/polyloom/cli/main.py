@@ -17,6 +17,7 @@ Examples:
     polyloom predict poems.psam "At night the"
     polyloom compose sea=sea.psam law=law.psam:0.5 -o mix.psamc
     polyloom lab                               the lessons, in JupyterLab
+    polyloom demo                              the desk and other views, as a web page
     polyloom bench                             every benchmark
 
 """

@@ -21,6 +21,7 @@ from typing import IO
 
 import numpy as np
 
+from polyloom.cli.catalogues import entries
 from polyloom.cli.output import Advance, note
 from polyloom.documents import Ids
 from polyloom.errors import InputError
@@ -80,9 +81,7 @@ def readable(path: Path) -> Path:
     if path.is_dir():
         raise InputError(f"{path} is a folder. Name the files in it.")
     if not path.exists():
-        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = get_close_matches(path.name, beside, n=1, cutoff=ALIKE)
-        raise InputError(f"There is no file {path}." + (f" Did you mean {path.with_name(near[0])}?" if near else ""))
+        raise InputError(f"There is no file {path}.{_meant(path)}")
     return path
 
 
@@ -112,6 +111,16 @@ def ended(documents: Iterator[str], vocabulary: Vocabulary) -> Iterator[Ids]:
     end = [] if vocabulary.sentence_end is None else [vocabulary.sentence_end]
     for document in documents:
         yield np.append(vocabulary.encode(document), end).astype(np.int64)
+
+
+def _meant(path: Path) -> str:
+    """What the path of no file may have been meant to be: one beside it, or a text of the catalogues."""
+    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    if near := get_close_matches(path.name, beside, n=1, cutoff=ALIKE):
+        return f" Did you mean {path.with_name(near[0])}?"
+    if str(path) in entries():
+        return f" There is a text of that name: polyloom data show {path} --text | polyloom train - -o {path}.psam"
+    return ""
 
 
 def _piped(name: Path) -> bytes:
