@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 NOTES, PARTS = 5000, 4
 OPENED, SCROLLS = 5, 60
 PATIENCE = 5000  # ms until a page is said to stay empty
-# Scrolls so far again and again; with 0 the roll is told that it scrolled and stays where it is.
+# Scrolls so far again and again; the roll is told so even where nothing is left to scroll.
 SCROLL = """([count, far]) => new Promise((done) => {
   const field = document.querySelector(".pl-roll-field");
   let n = 0;
   const on = () => {
     n += 1;
-    if (far) field.scrollLeft = far * n;
-    else field.dispatchEvent(new Event("scroll"));
+    field.scrollLeft += far;
+    field.dispatchEvent(new Event("scroll"));
     if (n < count) setTimeout(on, 20); else done();
   };
   window.drawn = [];
