@@ -49,6 +49,12 @@ def test_seconds_follow_the_tempo() -> None:
     assert score.stretched(2).notes is not None
 
 
+def test_every_note_counts_for_as_long_as_it_sounds() -> None:
+    score = Score.of([(0, 480, 60), (0, 240, 72), (480, 960, 67), (0, 480, 61, 80, 9)])
+    assert score.chroma().tolist() == [1.5, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0]
+    assert Score.of([]).chroma().tolist() == [0] * 12
+
+
 def test_bars_follow_the_metre() -> None:
     assert Score.of([], ticks_per_beat=2).bars() == (0, 8)
     assert Score.of([(0, 8, 60)], ticks_per_beat=2).bars() == (0, 8)

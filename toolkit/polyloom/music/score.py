@@ -114,6 +114,11 @@ class Score:
             found, at, tempo = found + (start - at) * tempo, start, then
         return (found + (max(tick, at) - at) * tempo) / (1e6 * self.ticks_per_beat)
 
+    def chroma(self) -> NDArray[np.float64]:
+        """For how many beats each of the 12 notes sounds, C first, float64 (12,), percussion left out; for `find_key`."""
+        pitched = self.notes[self.notes["channel"] != DRUMS]
+        return np.bincount(pitched["pitch"] % 12, pitched["duration"] / self.ticks_per_beat, 12)
+
     def bars(self) -> tuple[int, ...]:
         """The ticks at which bars begin, and where the last one ends: one more than there are bars.
 
