@@ -1,6 +1,7 @@
 """Models of music: four styles on four faders, what they must keep to, and a bar filled in."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from polyloom import InputError, Sampling
 from polyloom.music import MidiVocabulary, Score, read_abc, read_midi, write_midi
 from polyloom.music.abc import style
 from polyloom.music.augment import augmented
-from polyloom.music.constraints import allowed
+from polyloom.music.constraints import allowed, grammar
 from polyloom.music.missing import around
 from polyloom.music.schemes import Scheme
 from polyloom.music.tunes import STYLES
@@ -91,8 +92,9 @@ def test_a_note_between_two_bars_is_filled_in(desk: tuple[polyloom.Layered, obje
     right = REMI.encode("Duration_24 Position_48 Pitch_67 Duration_24")
     found = desk[0].generate_middle(left, right, Sampling(seed=2))
     assert found.middle.startswith("Pitch_")
-    with pytest.raises(InputError, match="cannot keep to only"):
-        desk[0].generate_middle(left, right, Sampling(only=(1, 2)))
+    for settings in (Sampling(only=(1, 2)), Sampling(bound=((1,), (2,)))):
+        with pytest.raises(InputError, match="cannot keep to only or bound"):
+            desk[0].generate_middle(left, right, settings)
 
 
 def test_a_missing_bar_is_filled_in(desk: tuple[polyloom.Layered, object]) -> None:
@@ -132,6 +134,29 @@ def test_what_cannot_be_kept_to(scheme: Scheme, asked: dict[str, object], said: 
         allowed(MidiVocabulary(scheme), **asked)  # pyright: ignore[reportArgumentType]
 
 
+def test_a_mix_keeps_to_the_grammar_of_tokens(desk: tuple[polyloom.Layered, object]) -> None:
+    def broken(bound: tuple[tuple[int, ...], ...]) -> int:
+        settings = Sampling(temperature=0.8, max_tokens=200, seed=4, min_p=0.05, bound=bound)
+        families = [REMI.told[step.token][0] for step in desk[0].generate(opening(), settings).steps]
+        return sum((a in ("Pitch", "Long")) != (b in ("Duration", "Long")) for a, b in pairwise(families))
+
+    assert broken(()) > 0
+    assert broken(grammar(REMI)) == 0
+    assert grammar(MidiVocabulary("events")) == ()
+
+
+def test_what_is_bound_follows_and_nothing_else_does() -> None:
+    flat, bound = np.full(4, -np.log(4)), ((0, 1), (1, 2))
+    assert Sampling(bound=bound).distribution(flat).tolist() == [0.5, 0, 0, 0.5]
+    for last in (0, 1):
+        assert Sampling(bound=bound).distribution(flat, [3, last]).tolist() == [0, 0.5, 0.5, 0]
+    assert Sampling(bound=bound).distribution(flat, [0, 2]).tolist() == [0.5, 0, 0, 0.5]
+    assert Sampling(bound=bound, only=(0, 2)).distribution(flat, [0]).tolist() == [0, 0, 1, 0]
+    for wrong in ((1,), ((1,),), ([1], [2]), ((1,), (-2,)), [(1,), (2,)]):
+        with pytest.raises(InputError, match="bound"):
+            Sampling(bound=wrong)  # pyright: ignore[reportArgumentType]
+
+
 def test_only_is_checked() -> None:
     flat = np.full(4, -np.log(4))
     assert Sampling(only=(1, 3)).distribution(flat).tolist() == [0, 0.5, 0, 0.5]
@@ -142,5 +167,5 @@ def test_only_is_checked() -> None:
             Sampling(only=wrong)  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError, match="there are 4"):
         Sampling(only=(4,)).distribution(flat)
-    with pytest.raises(InputError, match="no token of only"):
+    with pytest.raises(InputError, match="no token that may come"):
         replace(Sampling(), only=(0,)).distribution(np.array([-np.inf, 0.0]))

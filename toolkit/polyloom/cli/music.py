@@ -21,7 +21,7 @@ from polyloom.generate.trace import Generation
 from polyloom.model import LanguageModel
 from polyloom.music.abc import read_abc
 from polyloom.music.augment import KEYS, augmented
-from polyloom.music.constraints import allowed
+from polyloom.music.constraints import allowed, grammar
 from polyloom.music.midi import read_midi, write_midi
 from polyloom.music.schemes import Scheme
 from polyloom.music.score import Score
@@ -130,7 +130,9 @@ def generate(
     prompt = np.empty(0, np.int64) if begin is None else vocabulary.tokens(_read(begin)[0])
     free = key is None and (low, high) == (0, 127)
     only = () if free else allowed(vocabulary, key=key, low=low, high=high)
-    sampling = Sampling(temperature=temperature, max_tokens=tokens, seed=seed, min_p=min_p, only=only)
+    sampling = Sampling(
+        temperature=temperature, max_tokens=tokens, seed=seed, min_p=min_p, only=only, bound=grammar(vocabulary)
+    )
     _save(loaded.generate(prompt, sampling), vocabulary, output)
 
 

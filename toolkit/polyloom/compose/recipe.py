@@ -118,10 +118,7 @@ def _mixed(recipe: Mapping[str, Any], models: Mapping[str, LanguageModel]) -> La
 def _sampling(recipe: Mapping[str, Any]) -> Sampling:
     names = [field.name for field in dataclasses.fields(Sampling) if field.name in recipe]
     settings: dict[str, Any] = {name: recipe[name] for name in names}
-    for name in ("stop", "only"):
-        if isinstance(several := settings.get(name), list):
-            settings[name] = tuple(cast("list[Any]", several))
-    return Sampling(**settings)
+    return Sampling(**{name: _fixed(value) for name, value in settings.items()})
 
 
 def _reads(vocabulary: Vocabulary, text: str, ids: Ids) -> bool:
@@ -130,6 +127,11 @@ def _reads(vocabulary: Vocabulary, text: str, ids: Ids) -> bool:
         return vocabulary.encode(text).tolist() == ids.tolist()
     except VocabularyError:
         return False
+
+
+def _fixed(value: Any) -> Any:
+    """A setting from JSON as `Sampling` takes it."""
+    return tuple(map(_fixed, cast("list[Any]", value))) if isinstance(value, list) else value
 
 
 def _plain(value: object) -> object:

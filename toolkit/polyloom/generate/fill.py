@@ -75,8 +75,10 @@ def _drawn(
     model: Begins, left: Prompt, right: Prompt, sampling: Sampling, length: Lengths, exact: bool, width: int
 ) -> tuple[tuple[Step, ...], bool]:
     """The steps of one of the middles, and whether all could be drawn."""
-    if sampling.only:
-        raise InputError("A middle that is drawn at once cannot keep to only: a model trained to infill can (infill=).")
+    if sampling.only or sampling.bound:
+        raise InputError(
+            "A middle that is drawn at once cannot keep to only or bound: a model trained to infill can (infill=)."
+        )
     found = posterior(model, left, right, length, exact, width, None, "psm")
     dice = np.random.default_rng(sampling.seed)
     drawn = sampling.draw(found.joint - found.log_normaliser, dice)

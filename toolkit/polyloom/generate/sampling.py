@@ -1,6 +1,7 @@
 """How the next token is drawn from a distribution, and when to stop.
 
     0  only         nothing but these ids, if any are given: a key, a range of pitches
+       bound        two lists of ids: after one of the first comes one of the second, and those come nowhere else
     1  repetition   ln p(y) · penalty for every y of the text so far    (Keskar et al., "CTRL", 2019)
     2  temperature  q(y) ∝ p(y)^(1 / temperature)                      0 is greedy: the likeliest, ties by smaller id
     3  top_k        only the k likeliest
@@ -42,7 +43,7 @@ RANGES: dict[str, tuple[type, float, float]] = {  # name: kind, smallest and lar
 
 @dataclass(frozen=True)
 class Sampling:
-    """Frozen settings; the defaults of the last six leave the distribution alone, and `stop` texts end the writing.
+    """Frozen settings; the defaults of the last seven leave the distribution alone, and `stop` texts end the writing.
 
     Raises InputError naming the value that is out of range.
     """
@@ -56,6 +57,7 @@ class Sampling:
     repetition_penalty: float = 1.0
     stop: tuple[str, ...] = ()
     only: tuple[int, ...] = ()  # (): all
+    bound: tuple[tuple[int, ...], ...] = ()  # (): none
 
     def __post_init__(self) -> None:
         for name, (kind, smallest, largest) in RANGES.items():
@@ -71,11 +73,11 @@ class Sampling:
             text and isinstance(text, str) for text in cast("tuple[object]", stop)
         ):
             raise InputError(f"stop must be a tuple of texts that are not empty, got {stop!r}.")
-        only = cast("object", self.only)
-        if not isinstance(only, tuple):
-            raise InputError(f"only must be a tuple of token ids, got {only!r}.")
-        for token in cast("tuple[object, ...]", only):
-            whole("a token in only", token, 0)
+        bound = cast("object", self.bound)
+        if bound != () and (not isinstance(bound, tuple) or len(cast("tuple[object, ...]", bound)) != 2):
+            raise InputError(f"bound must be two tuples of token ids, got {bound!r}.")
+        for name, given in (("only", self.only), *(("bound", tokens) for tokens in self.bound)):
+            _check_ids(name, given)
 
     @classmethod
     def settled(cls, given: "Sampling | None") -> "Sampling":
@@ -96,8 +98,8 @@ class Sampling:
 
     def law(self, log_probs: Floats, tokens: Sequence[int] | Ids = ()) -> Law:
         """The tokens that may be drawn and their probabilities, given log-probabilities (V,) and the text so far."""
-        if self.only:
-            log_probs = self._within(log_probs)
+        if self.only or self.bound:
+            log_probs = self._within(log_probs, tokens)
         if self.repetition_penalty != 1 and len(tokens):
             said, given = np.asarray(tokens), log_probs
             log_probs = given.copy()
@@ -112,14 +114,24 @@ class Sampling:
         chances /= chances.sum()
         return Law(left, chances)
 
-    def _within(self, log_probs: Floats) -> Floats:
-        """Those of `only`, and −∞ for all others; InputError if none of them may come, or one is none of the tokens."""
-        if max(self.only) >= len(log_probs):
-            raise InputError(f"only has token {max(self.only)}, there are {len(log_probs)}.")
-        kept, allowed = np.full(len(log_probs), -np.inf), list(self.only)
-        kept[allowed] = log_probs[allowed]
+    def _within(self, log_probs: Floats, tokens: Sequence[int] | Ids) -> Floats:
+        """Those that `only` and `bound` allow, and −∞ for all others.
+
+        Raises InputError if none of them may come, or if one is none of the tokens.
+        """
+        largest = max(map(max, filter(None, (self.only, *self.bound))), default=-1)
+        if largest >= len(log_probs):
+            raise InputError(f"The settings name token {largest}, there are {len(log_probs)}.")
+        free = np.full(len(log_probs), not self.only)
+        free[list(self.only)] = True
+        if self.bound:
+            first, then = self.bound
+            opened, closing = len(tokens) > 0 and int(tokens[-1]) in first, np.zeros_like(free)
+            closing[list(then)] = True
+            free &= closing if opened else ~closing
+        kept = np.where(free, log_probs, -np.inf)
         if kept.max() == -np.inf:
-            raise InputError("The model gives no token of only any probability here.")
+            raise InputError("The model gives no token that may come here any probability.")
         return kept
 
     def _left(self, log_probs: Floats) -> Ids:
@@ -128,3 +140,10 @@ class Sampling:
             return np.arange(len(log_probs))
         row = np.ascontiguousarray(log_probs, np.float64)
         return kept(row, temperature=self.temperature, top_k=self.top_k, top_p=self.top_p, min_p=self.min_p)
+
+
+def _check_ids(name: str, given: object) -> None:
+    if not isinstance(given, tuple):
+        raise InputError(f"{name} must be a tuple of token ids, got {given!r}.")
+    for token in cast("tuple[object, ...]", given):
+        whole(f"a token in {name}", token, 0)

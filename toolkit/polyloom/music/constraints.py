@@ -4,6 +4,11 @@
 
 The ids of all else are never drawn, and the others share their probability.  A bar has its length because no position
 lies beyond it, no metre but its own is told, and no note begins and outlasts a bar.
+
+    Sampling(bound=grammar(vocabulary))
+
+A pitch is followed by its duration, which follows nothing else.  A model of one style keeps to that by itself; a mix
+does not always, because a style that has never seen what stands here falls back to tokens that are common anywhere.
 """
 
 from collections.abc import Callable
@@ -40,6 +45,13 @@ def allowed(
     if metre is not None:
         beyond |= _longer(vocabulary, metre)
     return tuple(id for id in range(vocabulary.size) if id not in beyond)
+
+
+def grammar(vocabulary: MidiVocabulary) -> tuple[tuple[int, ...], ...]:
+    """For `Sampling(bound=…)`: pitches and long durations, and the durations that follow them; () for events."""
+    everything = {family: tuple(_ids(vocabulary, family, lambda _: True)) for family in ("Pitch", "Long", "Duration")}
+    pitch, long, duration = everything.values()
+    return (pitch + long, long + duration) if duration else ()
 
 
 def _chromas(key: Key) -> set[int]:

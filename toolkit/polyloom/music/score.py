@@ -115,7 +115,7 @@ class Score:
         return (found + (max(tick, at) - at) * tempo) / (1e6 * self.ticks_per_beat)
 
     def chroma(self) -> NDArray[np.float64]:
-        """For how many beats each of the 12 notes sounds, C first, float64 (12,), percussion left out; for `find_key`."""
+        """For how many beats each of the 12 notes sounds, C first, float64 (12,), drums left out; for `find_key`."""
         pitched = self.notes[self.notes["channel"] != DRUMS]
         return np.bincount(pitched["pitch"] % 12, pitched["duration"] / self.ticks_per_beat, 12)
 

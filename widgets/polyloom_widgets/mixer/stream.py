@@ -22,6 +22,7 @@ from polyloom.generate.loop import generate
 from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Step
 from polyloom.model import Continuation
+from polyloom.music.constraints import grammar
 from polyloom.music.score import DRUMS
 from polyloom.music.vocabulary import MidiVocabulary
 
@@ -39,6 +40,7 @@ class Stream:
 
     def __init__(self, mix: Layered, prompt: Ids) -> None:
         self._vocabulary, self._prompt = music_of(mix), prompt
+        self._bound = grammar(self._vocabulary)
         self._offset, self._until, self._tunes, self._drawn = 0.0, 0.0, 0, 0
         self._begin(mix)
 
@@ -59,7 +61,7 @@ class Stream:
     def _turn(self, mix: Layered, sampling: Mapping[str, Any]) -> list[list[float]]:
         if self._place.model is not mix:
             self._place = self._place.rebind(mix)
-        settings = Sampling(**sampling, min_p=LEAST, max_tokens=CHUNK)
+        settings = Sampling(**sampling, min_p=LEAST, max_tokens=CHUNK, bound=self._bound)
         made = generate(self._place, replace(settings, seed=settings.seed + self._drawn))
         self._drawn += 1
         before = len(self._prompt) + len(self._steps)
