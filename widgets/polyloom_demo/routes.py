@@ -182,7 +182,8 @@ def routes(desk: Desk) -> APIRouter:
 
     async def open_view(request: Request) -> Response:
         asked = await _read(request)
-        return JSONResponse(await desk.work(lambda: desk.open(asked)))
+        woven = asked.get("kind") == "compose"  # the first time; with nothing compiled yet, that is most of a minute
+        return JSONResponse(await desk.work(lambda: desk.open(asked), long=woven))
 
     async def say(request: Request) -> Response:
         asked = await _read(request)
