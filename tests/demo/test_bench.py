@@ -12,16 +12,15 @@ def test_every_row_has_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
         "VISITORS": 4,
         "SECONDS": 4.0,
         "PACE": (0.05, 0.2),
-        "KINDS": ("mix", "generate", "route"),
+        "KINDS": ("mix", "generate", "route", "compose"),
     }.items():
         monkeypatch.setattr(bench, name, value)
     monkeypatch.setattr(Server, "ready", lambda self: None)  # nobody looks at the transformer
-    wait, failed, memory = bench.rows()
-    assert wait.value is not None
-    assert wait.value > 0
+    *waits, failed, memory = bench.rows()
+    assert [row.value and row.value > 0 for row in waits] == [True] * (2 + len(bench.PATHS))
     assert (failed.value, failed.met) == (0, True)
     assert memory.value is not None or memory.reason
-    assert {row.group for row in (wait, failed, memory)} == {"demo"}
+    assert {row.group for row in (*waits, failed, memory)} == {"demo"}
 
 
 def test_memory_is_compared_between_the_second_quarter_and_the_last() -> None:
@@ -29,4 +28,9 @@ def test_memory_is_compared_between_the_second_quarter_and_the_last() -> None:
     assert growth == pytest.approx(10)
     assert reason is None
     assert Load(memory=[None] * 8).growth()[0] is None
-    assert Load(waits=[0.001, 0.002, 0.003]).percentile(50) == pytest.approx(2)
+
+
+def test_waits_are_told_by_path_and_together() -> None:
+    load = Load(waits={"/": [0.004], "/say": [0.001, 0.002, 0.003]})
+    assert load.percentile(50, "/say") == pytest.approx(2)
+    assert load.percentile(50) == pytest.approx(2.5)

@@ -26,11 +26,13 @@ import numpy as np
 
 from polyloom.cli.rows import Row
 
-VISITORS, SECONDS = 50, 60.0
+VISITORS, SECONDS = 50, 300.0
 PACE = (1.0, 3.0)  # seconds between two actions of a visitor
 STAYS = 8  # actions on one view
 LEARNED = 300.0  # seconds that the transformer may take before the visitors come
-KINDS = ("mix", "mix", "mix", "generate", "route", "attend")
+KINDS = ("mix", "mix", "mix", "generate", "route", "attend", "compose")
+EXAMPLES = 2  # of each kind, in turn
+PATHS = {"/": "page", "/polyloom/open": "open", "/polyloom/say": "say"}
 ADDRESS = re.compile(r"http://([\d.]+):(\d+)")
 SERVE = "from polyloom_demo.app import serve; serve('127.0.0.1', 0, lambda address: print(address, flush=True))"
 
@@ -44,10 +46,12 @@ def rows(shared: Path | None = None) -> Iterator[Row]:
     told = f"{VISITORS} visitors, {SECONDS:g} s"
     count = len(load.failures)
     growth, reason = load.growth()
+    yield Row(group="demo", name=f"wait, p50 ({told})", value=load.percentile(50), unit="ms")
     yield Row(group="demo", name=f"wait, p95 ({told})", value=load.percentile(95), unit="ms", bar="value <= 500")
-    yield Row(
-        group="demo", name=f"failed of {len(load.waits)} requests ({told})", value=count, unit="", bar="value <= 0"
-    )
+    for path, name in PATHS.items():
+        yield Row(group="demo", name=f"wait, p95 of {name} ({told})", value=load.percentile(95, path), unit="ms")
+    asked = sum(map(len, load.waits.values()))
+    yield Row(group="demo", name=f"failed of {asked} requests ({told})", value=count, unit="", bar="value <= 0")
     yield Row(group="demo", name=f"memory gained ({told})", value=growth, unit="%", bar="value <= 5", reason=reason)
 
 
@@ -105,13 +109,14 @@ def served() -> Generator[Server]:
 class Load:
     """What visitors saw: how long each request took, what failed, and the server's memory meanwhile."""
 
-    waits: list[float] = field(default_factory=list[float])  # seconds
+    waits: dict[str, list[float]] = field(default_factory=lambda: {path: [] for path in PATHS})  # seconds
     failures: list[str] = field(default_factory=list[str])
     memory: list[float | None] = field(default_factory=list[float | None])  # MB, at even distances
 
-    def percentile(self, which: float) -> float:
-        """Of the waits, in ms."""
-        return 1000 * float(np.percentile(self.waits, which))
+    def percentile(self, which: float, path: str | None = None) -> float:
+        """Of the waits, of one path or of all, in ms."""
+        waits = self.waits[path] if path else [wait for some in self.waits.values() for wait in some]
+        return 1000 * float(np.percentile(waits, which))
 
     def growth(self) -> tuple[float | None, str | None]:
         """Percent of memory gained from the second quarter to the last, or why that is not known."""
@@ -144,7 +149,7 @@ def _visitor(server: Server, number: int, end: float, load: Load) -> None:
         instead, turn = "", 0
         while time.monotonic() < end:
             kind = KINDS[(number + turn) % len(KINDS)]
-            asked = {"kind": kind, "example": turn % 3, "instead": instead}
+            asked = {"kind": kind, "example": turn % EXAMPLES, "instead": instead}
             opened = _asked(client, load, "POST", "/polyloom/open", asked)
             turn, instead = turn + 1, opened.get("view", "")
             for _ in range(STAYS):
@@ -157,7 +162,7 @@ def _visitor(server: Server, number: int, end: float, load: Load) -> None:
 
 def _action(kind: str, opened: dict[str, Any], dice: random.Random) -> dict[str, Any]:
     """What a hand does on such a view."""
-    if kind == "mix":
+    if kind in ("mix", "compose"):
         count = len(opened["state"]["layers"])
         flags = [False] * count
         step = {"weights": [round(dice.uniform(0, 2), 2) for _ in range(count)], "muted": flags, "soloed": flags}
@@ -180,7 +185,7 @@ def _asked(client: http.client.HTTPConnection, load: Load, method: str, path: st
         load.failures.append(f"{path}: {error!r}")
         client.close()
         return {}
-    load.waits.append(time.perf_counter() - started)
+    load.waits[path].append(time.perf_counter() - started)
     if answer.status != 200:
         load.failures.append(f"{path}: {answer.status} {body[:200]!r}")
         return {}
