@@ -25,7 +25,6 @@ from polyloom.music.score import DRUMS, Score
 from polyloom.music.written import score_of
 from polyloom_widgets.base.widget import Widget, refusing
 from polyloom_widgets.listen.votes import Verdict, Vote, abx, checked, preference
-from polyloom_widgets.roll.picture import metres
 from polyloom_widgets.roll.still import still
 
 KEPT_OFFLINE = ("names", "bars", "levels", "votes", "side")
@@ -115,7 +114,7 @@ class ListenAB(Widget):
         return f"ListenAB({self.names[0]!r}, {self.names[1]!r}{told if self.votes else ''})"
 
     def _still(self) -> str:
-        rolls = [still(score, metres(score), [side] * len(score), self.names) for side, score in enumerate(self.scores)]
+        rolls = [still(score, [side] * len(score), self.names) for side, score in enumerate(self.scores)]
         return "".join(rolls)
 
     def _export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
