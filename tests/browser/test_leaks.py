@@ -20,7 +20,16 @@ from polyloom.compose.weave import HeldOut
 from polyloom.music import Score
 from polyloom.transformer.config import Attention, TransformerConfig
 from polyloom.transformer.model import TransformerModel
-from polyloom_widgets import ExpertRack, GenerationView, ListenAB, Mixer, RoutingView, TrainingView, head_view
+from polyloom_widgets import (
+    ExpertRack,
+    GenerationView,
+    ListenAB,
+    Mixer,
+    PianoRoll,
+    RoutingView,
+    TrainingView,
+    head_view,
+)
 from polyloom_widgets.base.bundle import bundle
 from polyloom_widgets.base.widget import Widget
 from toolkit.adapters.learned import learned
@@ -79,13 +88,14 @@ def views(woven: tuple[polyloom.Layered, HeldOut]) -> dict[str, Widget]:
         "listen": ListenAB(Score.of([(0, 480, 60)]), Score.of([(0, 480, 64)])),
         "mixer": Mixer(mix, prompt="At night the", held_out=held_out),
         "rack": rack(),
+        "roll": PianoRoll(Score.of([(0, 480, 60), (480, 480, 64)]), note=1),
         "routing": RoutingView(Router.fit({"a": ["one wave", "two waves"], "b": ["one cup", "two cups"]}), "a wave"),
         "training": training,
     }
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["attention", "generation", "listen", "mixer", "rack", "routing", "training"])
+@pytest.mark.parametrize("name", ["attention", "generation", "listen", "mixer", "rack", "roll", "routing", "training"])
 def test_two_hundred_cycles_leave_nothing_in_the_page(
     open_tab: Callable[..., Tab], views: dict[str, Widget], name: str, tmp_path: Path
 ) -> None:

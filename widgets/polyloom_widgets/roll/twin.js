@@ -13,7 +13,7 @@ export function twin(music, sight, life) {
   const table = make("table");
   const element = make("div", { class: "pl-hidden" }, table);
   let shown = "";
-  const rest = life.timer(REST, () => {
+  const tell = () => {
     const [from, to] = music.between(...sight.beats);
     const now = JSON.stringify([from, to, music.version, music.notes.count, music.voices]);
     if (now === shown) return;
@@ -24,6 +24,7 @@ export function twin(music, sight, life) {
       make("caption", {}, rows.length ? `Notes ${from + 1} to ${last} of ${music.notes.count}` : "No notes here"),
       make("thead", {}, make("tr", {}, ...head.map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, n) => (n ? make("td", {}, cell) : make("th", { scope: "row" }, cell)))))));
-  });
-  return { element, draw: () => rest.start() };
+  };
+  const rest = life.timer(REST, tell);
+  return { element, draw: () => (shown ? rest.start() : tell()) };
 }
