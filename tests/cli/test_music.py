@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from polyloom import PolyloomError, load, open_recipe
 from polyloom.cli.music import app
-from polyloom.music import MidiVocabulary, read_abc, read_midi, write_midi
+from polyloom.music import BlockVocabulary, MidiVocabulary, read_abc, read_midi, write_midi
 from polyloom_datasets import load as corpus
 
 TUNES = corpus("tunes").documents
@@ -60,6 +60,27 @@ def test_from_tunes_to_a_model_to_a_tune_to_sound(made: Path) -> None:
     assert (made / "again.wav").read_bytes() == (made / "c.wav").read_bytes()
     with pytest.raises(PolyloomError, match="carries no recipe"):
         run("remake", model, made / "one.mid", "-o", made / "x.mid")
+
+
+def test_a_caption_conditions_a_tune(made: Path) -> None:
+    (made / "tunes.abc").write_text("\n\n".join(TUNES))
+    model = made / "styles.psam"
+    run("train", made / "tunes.abc", made / "one.mid", "-o", model, "--captions")
+    vocabulary = load(model).vocabulary
+    assert isinstance(vocabulary, BlockVocabulary)
+    assert {"dance", "chorale", "blues", "arpeggio"} < set(vocabulary.text.pieces)
+    words = ("generate", model, "--tokens", 80, "--key", "G", "--low", 40)
+    written: dict[str, bytes] = {}
+    for style in ("chorale", "arpeggio"):
+        run(*words, "--caption", style, "-o", made / f"{style}.mid", "--begin", made / "one.mid")
+        assert open_recipe(made / f"{style}.mid")["prompt"].startswith(f"{style}\nBar ")
+        run("remake", model, made / f"{style}.mid", "-o", made / f"{style}-again.mid")
+        written[style] = (made / f"{style}-again.mid").read_bytes()
+        assert written[style] == (made / f"{style}.mid").read_bytes()
+    assert written["chorale"] != written["arpeggio"]
+    run("train", made / "tunes.abc", "-o", made / "plain.psam")
+    with pytest.raises(PolyloomError, match="has learned no captions"):
+        run("generate", made / "plain.psam", "--caption", "blues", "-o", made / "x.mid")
 
 
 def test_chords_are_explained() -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from polyloom.music.blocks import BlockVocabulary
+from polyloom.music.vocabulary import MidiVocabulary
 from polyloom.tokens import (
     ByteVocabulary,
     ForeignSentencePieceVocabulary,
@@ -28,9 +30,10 @@ def vocabularies() -> dict[str, Vocabulary]:
         "bpe": SentencePieceVocabulary.train(TEXTS, size=350, model="bpe"),
         "foreign": ForeignVocabulary(byte_level().to_str(), size=400),
         "llama": ForeignSentencePieceVocabulary(llama_model(), size=400),
+        "blocks": BlockVocabulary(ByteVocabulary(), MidiVocabulary("remi", 4, 4)),
     }
 
 
-@pytest.fixture(params=["bytes", "words", "unigram", "bpe", "foreign", "llama"])
+@pytest.fixture(params=["bytes", "words", "unigram", "bpe", "foreign", "llama", "blocks"])
 def vocabulary(request: pytest.FixtureRequest, vocabularies: dict[str, Vocabulary]) -> Vocabulary:
     return vocabularies[request.param]

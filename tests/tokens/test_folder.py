@@ -22,7 +22,7 @@ def save(folder: Path, config: object = None, **files: bytes | str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("rows", [None, 512])
+@pytest.mark.parametrize("rows", [None, 1024])
 def test_every_kind_comes_back_equal(vocabulary: Vocabulary, tmp_path: Path, rows: int | None) -> None:
     write_tokenizer(vocabulary, tmp_path)
     foreign = isinstance(vocabulary, ForeignVocabulary | ForeignSentencePieceVocabulary)

@@ -1,6 +1,7 @@
 """`polyloom music`: from MIDI files to a model, to new tunes, to sound, and what harmony says of chords.
 
-A model of music is any model whose vocabulary is a `MidiVocabulary`, so `compose` and `inspect` take it too.
+A model of music is any model whose vocabulary is a `MidiVocabulary`, or has one behind its text (`BlockVocabulary`), so
+`compose` and `inspect` take it too.
 """
 
 from pathlib import Path
@@ -19,8 +20,9 @@ from polyloom.errors import FileError, InputError
 from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Generation
 from polyloom.model import LanguageModel
-from polyloom.music.abc import read_abc
+from polyloom.music.abc import read_abc, style
 from polyloom.music.augment import KEYS, augmented
+from polyloom.music.blocks import BlockVocabulary
 from polyloom.music.constraints import allowed, grammar
 from polyloom.music.midi import read_midi, write_midi
 from polyloom.music.schemes import Scheme
@@ -28,7 +30,9 @@ from polyloom.music.score import Score
 from polyloom.music.synth import RATE, write_wav
 from polyloom.music.theory.explaining import Level, explain
 from polyloom.music.vocabulary import MidiVocabulary
+from polyloom.music.written import score_of
 from polyloom.tokens.vocabulary import SENTENCE_END, Ids
+from polyloom.tokens.word import WordVocabulary
 
 ABC = ".abc"
 BLANK = "\n\n"
@@ -57,7 +61,7 @@ def tokenize(file: File, scheme: SchemeName = "remi", grid: Grid = 24, as_json: 
         polyloom music tokenize tune.mid
         polyloom music tokenize tune.mid --scheme chords --json
     """
-    vocabulary, (score,) = MidiVocabulary(scheme, grid), _read(file)
+    vocabulary, ((_, score),) = MidiVocabulary(scheme, grid), _read(file)
     ids, rounding = vocabulary.tokens(score), vocabulary.quantised(score)[1]
     for said in score.report:
         note(f"{file}: {said}")
@@ -77,6 +81,7 @@ def train(
     grid: Grid = 24,
     order: Annotated[int, typer.Option(min=1, help="Tokens of the longest n-gram.")] = 8,
     keys: Annotated[bool, typer.Option("--keys", help="Learn each tune in all twelve keys.")] = False,
+    captions: Annotated[bool, typer.Option("--captions", help="Under its style: R: in ABC, else its folder.")] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -85,15 +90,20 @@ def train(
     For example:
 
         polyloom music train nottingham/ -o folk.psam
-        polyloom music train mine.abc -o mine.psam --keys
+        polyloom music train mine.abc -o mine.psam --keys --captions
     """
     check_free(output, force, files)
-    vocabulary = MidiVocabulary(scheme, grid)
-    scores = [score for file in _listed(files) for score in _told(file)]
-    wanted = KEYS if keys else (0,)
-    tunes = [_ended(vocabulary, other) for score in scores for other in augmented(score, wanted)]
-    if not tunes:
+    music = MidiVocabulary(scheme, grid)
+    scores = [told for file in _listed(files) for told in _told(file)]
+    if not scores:
         raise InputError("No file holds music that can be read.")
+    told = [(caption, other) for caption, score in scores for other in augmented(score, KEYS if keys else (0,))]
+    if captions:
+        vocabulary = BlockVocabulary(WordVocabulary.train(caption for caption, _ in told), music)
+        tunes = [vocabulary.captioned(caption, score) for caption, score in told]
+    else:
+        vocabulary = music
+        tunes = [_ended(music, score) for _, score in told]
     model = AssociationModel.fit(tunes, vocabulary, order=order)
     model.save(output)
     facts = {"model": str(output), "tunes": len(scores), "tokens": model.tokens_counted}
@@ -115,6 +125,7 @@ def generate(
     key: Annotated[str | None, typer.Option(help="Keep to a key, such as 'A minor'.")] = None,
     low: Annotated[int, typer.Option(help="Lowest pitch.")] = 0,
     high: Annotated[int, typer.Option(help="Highest pitch.")] = 127,
+    caption: Annotated[str, typer.Option(help="For a model that learned with --captions, such as 'blues'.")] = "",
     force: Force = False,
 ) -> None:
     """Write a tune as MIDI, or as sound if FILE ends in .wav; the file carries its recipe.
@@ -123,17 +134,24 @@ def generate(
 
         polyloom music generate folk.psam -o tune.mid --seed 3
         polyloom music generate folk.psam -o tune.wav --key G --low 55 --high 84
+        polyloom music generate mine.psam -o tune.mid --caption blues
     """
     check_free(output, force, [begin] if begin else [])
     loaded = opened(model)
     vocabulary = _vocabulary(loaded)
-    prompt = np.empty(0, np.int64) if begin is None else vocabulary.tokens(_read(begin)[0])
+    music = vocabulary.music if isinstance(vocabulary, BlockVocabulary) else vocabulary
+    begun = Score.of([]) if begin is None else _read(begin)[0][1]
     free = key is None and (low, high) == (0, 127)
-    only = () if free else allowed(vocabulary, key=key, low=low, high=high)
-    sampling = Sampling(
-        temperature=temperature, max_tokens=tokens, seed=seed, min_p=min_p, only=only, bound=grammar(vocabulary)
-    )
-    _save(loaded.generate(prompt, sampling), vocabulary, output)
+    only = () if free else allowed(music, key=key, low=low, high=high)
+    prompt, bound = music.tokens(begun), grammar(music)
+    if isinstance(vocabulary, BlockVocabulary):
+        prompt = vocabulary.opening(caption, begun)
+        only = vocabulary.only(caption, only or None)
+        bound = tuple(tuple(vocabulary.lifted(ids).tolist()) for ids in bound)
+    elif caption:
+        raise InputError(f"{model} has learned no captions. Train one that has: polyloom music train --captions.")
+    sampling = Sampling(temperature=temperature, max_tokens=tokens, seed=seed, min_p=min_p, only=only, bound=bound)
+    _save(loaded.generate(prompt, sampling), output)
 
 
 @app.command()
@@ -152,8 +170,7 @@ def remake(
         polyloom music remake folk.psam tune.mid -o again.mid
     """
     check_free(output, force, [recipe])
-    loaded = opened(model)
-    _save(replay(recipe, loaded), _vocabulary(loaded), output)
+    _save(replay(recipe, opened(model)), output)
 
 
 @app.command(name="explain")
@@ -191,23 +208,24 @@ def render(
         polyloom music render tune.mid -o tune.wav
     """
     check_free(output, force, [file])
-    score = _read(file)[0]
+    _, score = _read(file)[0]
     write_wav(score, output, rate, None if file.suffix.lower() == ABC else carried_recipe(file))
     typer.echo(f"{output}: {score!r}")
 
 
-def _read(file: Path) -> list[Score]:
-    """The scores of a file: one, or every tune in ABC."""
+def _read(file: Path) -> list[tuple[str, Score]]:
+    """The scores of a file, one or every tune in ABC, each after its style: what R: says, or the name of the folder."""
+    folder = file.resolve().parent.name
     if file.suffix.lower() != ABC:
-        return [read_midi(file)]
+        return [(folder, read_midi(file))]
     tunes = [text for text in file.read_text(encoding="utf-8").split(BLANK) if text.strip()]
     if not tunes:
         raise InputError(f"{file} holds no tune.")
-    return [read_abc(tune) for tune in tunes]
+    return [(style(tune) or folder, read_abc(tune)) for tune in tunes]
 
 
-def _told(file: Path) -> list[Score]:
-    """The scores of one of many files; a note if it cannot be read."""
+def _told(file: Path) -> list[tuple[str, Score]]:
+    """What one of many files holds; a note if it cannot be read."""
     try:
         return _read(file)
     except FileError as error:
@@ -228,17 +246,17 @@ def _ended(vocabulary: MidiVocabulary, score: Score) -> Ids:
     return np.append(vocabulary.tokens(score), [vocabulary.id_of(SENTENCE_END)]).astype(np.int64)
 
 
-def _vocabulary(model: LanguageModel) -> MidiVocabulary:
-    if not isinstance(model.vocabulary, MidiVocabulary):
+def _vocabulary(model: LanguageModel) -> MidiVocabulary | BlockVocabulary:
+    if not isinstance(model.vocabulary, MidiVocabulary | BlockVocabulary):
         raise InputError(
             f"The model speaks {model.vocabulary!r}, not music. Train one: polyloom music train FILE -o FILE."
         )
     return model.vocabulary
 
 
-def _save(written: Generation, vocabulary: MidiVocabulary, output: Path) -> None:
+def _save(written: Generation, output: Path) -> None:
     """A tune and what it began with, as a file that says how it was made."""
-    score = vocabulary.score([*written.scrub(0).tokens, *(step.token for step in written.steps)])
+    score = score_of(written)
     if output.suffix.lower() == ".wav":
         write_wav(score, output, recipe=written.recipe)
     else:

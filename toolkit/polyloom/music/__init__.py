@@ -3,9 +3,20 @@
 from polyloom.music import theory
 from polyloom.music.abc import read_abc
 from polyloom.music.augment import augmented
+from polyloom.music.blocks import BlockVocabulary
 from polyloom.music.midi import read_midi, write_midi
 from polyloom.music.score import Score
 from polyloom.music.vocabulary import MidiVocabulary
 from polyloom.music.written import score_of
 
-__all__ = ["MidiVocabulary", "Score", "augmented", "read_abc", "read_midi", "score_of", "theory", "write_midi"]
+__all__ = [
+    "BlockVocabulary",
+    "MidiVocabulary",
+    "Score",
+    "augmented",
+    "read_abc",
+    "read_midi",
+    "score_of",
+    "theory",
+    "write_midi",
+]

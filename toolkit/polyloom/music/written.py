@@ -2,6 +2,7 @@
 
 from polyloom.errors import InputError
 from polyloom.generate.trace import Generation
+from polyloom.music.blocks import BlockVocabulary
 from polyloom.music.score import Score
 from polyloom.music.vocabulary import MidiVocabulary
 
@@ -14,6 +15,6 @@ def score_of(music: Score | Generation) -> Score:
         raise InputError(f"Expected a score or what a model of music wrote, got {type(music).__name__}.")
     place = music.scrub(len(music.steps))
     vocabulary = place.model.vocabulary
-    if not isinstance(vocabulary, MidiVocabulary):
+    if not isinstance(vocabulary, MidiVocabulary | BlockVocabulary):
         raise InputError(f"Expected music; the model that wrote this speaks {vocabulary!r}.")
     return vocabulary.score(place.tokens)

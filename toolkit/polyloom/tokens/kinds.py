@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from polyloom.errors import VocabularyError
+from polyloom.music.blocks import BlockVocabulary
 from polyloom.music.vocabulary import MidiVocabulary
 from polyloom.tokens.byte import ByteVocabulary
 from polyloom.tokens.foreign import ForeignVocabulary
@@ -19,6 +20,7 @@ KINDS: dict[str, type[Vocabulary]] = {
     ForeignVocabulary.kind: ForeignVocabulary,
     ForeignSentencePieceVocabulary.kind: ForeignSentencePieceVocabulary,
     MidiVocabulary.kind: MidiVocabulary,
+    BlockVocabulary.kind: BlockVocabulary,
 }
 
 
