@@ -54,6 +54,16 @@ for view in (seen, routed, written):
     desk.link(view)
 desk
 """,
+    """
+from polyloom.music import MidiVocabulary, read_abc
+from polyloom_widgets import PianoRoll
+vocabulary, tunes = MidiVocabulary(), [read_abc(tune) for tune in load("tunes").documents]
+voices = {name: [vocabulary.tokens(tune) for tune in tunes[at : at + 5]] for name, at in (("dance", 0), ("blues", 10))}
+band = polyloom.weave(voices, vocabulary, progress=False)[0]
+opening, settings = vocabulary.tokens(tunes[0])[:40], Sampling(temperature=0.8, seed=3, max_tokens=120, min_p=0.05)
+music = PianoRoll(band.generate(opening, settings))
+music
+""",
 )
 
 
@@ -261,6 +271,30 @@ def test_lanes_are_moved_and_written_along(page: "Page", tab: Tab, shots: Path) 
     tab.shoot(shots / "alive-lanes.png", ".polyloom.pl-mixer .pl-closer")
 
 
+def test_a_note_is_moved_and_the_model_goes_on(page: "Page", tab: Tab, shots: Path) -> None:
+    view = shown(page, "roll")
+    cells = page.locator(".jp-Cell").count()
+    view.locator(".pl-roll-field").focus()
+    for key in ("End", "ArrowLeft", "ArrowLeft", "ArrowLeft"):
+        page.keyboard.press(key)
+    view.locator(".pl-other").first.wait_for()
+    name = view.locator(".pl-note-name").inner_text()
+    page.keyboard.press("Shift+ArrowUp")
+    awaited(view.locator(".pl-reason-head"), "moved by hand")
+    assert view.locator(".pl-note-name").inner_text() != name
+    for key in ("b", "l", "0", "Control+z"):
+        page.keyboard.press(key)
+    awaited(view.locator(".pl-note-name"), name)
+    view.get_by_role("button", name="Redo").click()
+    awaited(view.locator(".pl-reason-head"), "moved by hand")
+    view.get_by_role("button", name="Continue from here").click()
+    awaited(view.locator(".pl-reason-head"), "put by hand")
+    view.get_by_role("button", name="Continue from here").wait_for()
+    assert view.get_by_role("button", name="Loop").get_attribute("aria-pressed") == "true"
+    assert page.locator(".jp-Cell").count() == cells, "no key of the roll was one of JupyterLab's"
+    tab.shoot(shots / "alive-roll.png", ".polyloom.pl-roll")
+
+
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
 @pytest.mark.parametrize("width", [1500, 620])
 def test_everybody_can_use_them_in_both_themes(page: "Page", tab: Tab, shots: Path, theme: str, width: int) -> None:
@@ -272,7 +306,7 @@ def test_everybody_can_use_them_in_both_themes(page: "Page", tab: Tab, shots: Pa
     page.wait_for_function("(dark) => document.body.dataset.jpThemeLight === String(!dark)", arg=dark)
     settled(page)
     assert tab.faults(".polyloom") == []
-    for kind in ("attention", "routing", "generation", "mixer"):
+    for kind in ("attention", "routing", "generation", "mixer", "roll"):
         page.locator(f".polyloom.pl-{kind}").last.screenshot(path=shots / f"alive-{kind}-{width}-{theme.lower()}.png")
 
 
