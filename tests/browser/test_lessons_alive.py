@@ -28,6 +28,8 @@ MOVES = {
     "pl-attention": [(".pl-head-cell[aria-selected=false]", "Enter", ".pl-said")],
     "pl-routing:not(:has(.pl-slider-field:not([hidden])))": [("[data-alone]", "Enter", ".pl-load-cost")],
     "pl-routing": [("[type=range]", "End", ".pl-load-share")],
+    "pl-roll": [(".pl-roll-field", "ArrowRight", ".pl-note-name")],
+    "pl-listen": [("[data-way=abx]", "Enter", ".pl-task")],
     "pl-rack": [(".pl-button[aria-pressed=true]", "Enter", ".pl-next-figures")],
 }
 WORDS = "([view, where]) => [...view.querySelectorAll(where)].map((one) => one.textContent).join()"

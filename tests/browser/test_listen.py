@@ -83,7 +83,7 @@ def test_it_plays_on_where_it_is_switched(open_tab: Callable[..., Tab], files: d
 def test_blind_it_gives_nothing_away_and_counts(open_tab: Callable[..., Tab], files: dict[str, Path]) -> None:
     page = opened(open_tab, files["two"]).page
     page.get_by_role("button", name="Can you tell them apart?").click()
-    assert not page.locator(".pl-roll").is_visible()
+    assert not page.locator(".pl-both-rolls").is_visible()
     assert page.get_by_text("as it was").count() == 0
     assert page.locator(".pl-side:visible").all_inner_texts() == ["A", "B", "X"]
     right = 0
@@ -93,4 +93,4 @@ def test_blind_it_gives_nothing_away_and_counts(open_tab: Callable[..., Tab], fi
         right += page.locator(".pl-blind [role=status]").first.inner_text() == "Right."
     assert page.locator(".pl-verdicts").inner_text().startswith(f"Told apart: {right} of 6;")
     page.get_by_role("button", name="Open").click()
-    assert page.locator(".pl-roll").is_visible()
+    page.locator(".pl-both-rolls").wait_for()

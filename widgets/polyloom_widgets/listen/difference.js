@@ -17,7 +17,7 @@ export function picture(life, go) {
   const rules = makeSvg("path", { class: "pl-rules" });
   const both = makeSvg("path", { class: "pl-both" });
   const alone = [0, 1].map((side) => makeSvg("path", { class: `pl-alone pl-layer pl-layer-${side}`, "data-side": side }));
-  const svg = makeSvg("svg", { class: "pl-roll", preserveAspectRatio: "none", "aria-hidden": "true" }, rules, both, ...alone);
+  const svg = makeSvg("svg", { class: "pl-both-rolls", preserveAspectRatio: "none", "aria-hidden": "true" }, rules, both, ...alone);
   const head = make("i", { class: "pl-head" });
   const blind = make("p", { class: "pl-muted pl-unseen" }, "Hidden while you listen blind.");
   const field = make("div", { class: "pl-field" }, svg, head, blind);
