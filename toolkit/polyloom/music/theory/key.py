@@ -3,8 +3,9 @@
     score(tonic, mode) = correlation of the weight of each of the 12 keys with the mode's profile, turned to the tonic
 
 The profiles are how well each note was heard to fit after a key was set up (Krumhansl and Kessler 1982), or how often
-each was counted in 982 pieces (Albrecht and Shanahan 2013), which finds more of Bach's keys; the weight of a note is
-how long it sounds.  A piece fits the keys a fifth away nearly as well, so the scores of all 24 are kept.
+each was counted in 490 pieces (Albrecht and Shanahan 2013, who went by distance instead of correlation), which finds
+more of Bach's keys; the weight of a note is how long it sounds.  A piece fits the keys a fifth away nearly as well, so
+the scores of all 24 are kept.
 """
 
 from collections.abc import Sequence
