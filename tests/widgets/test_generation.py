@@ -111,6 +111,8 @@ def test_what_cannot_be_shown(mix: Layered) -> None:
         GenerationView(mix, mixes={"other": AssociationModel.fit(["abc"], ByteVocabulary())})
     with pytest.raises(InputError, match="Nothing was written yet"):
         _ = GenerationView(mix).generation
+    with pytest.raises(InputError, match="Nothing was written yet"):
+        GenerationView(mix).fork(3)
     with pytest.raises(InputError, match="nothing was written yet"):
         GenerationView(mix).to_html("never.html")
 

@@ -90,9 +90,7 @@ class GenerationView(Widget):
     @property
     def generation(self) -> Generation:
         """The text that is shown; InputError if none was written yet."""
-        if not self._leaves:
-            raise InputError("Nothing was written yet: view.write().")
-        return self._leaves[self.leaf].generation
+        return self._numbered(self.leaf).generation
 
     @property
     def settings(self) -> Sampling:
@@ -151,6 +149,8 @@ class GenerationView(Widget):
             self.leaf, self.step = number, len(one["steps"])
 
     def _numbered(self, number: object) -> Leaf:
+        if not self._leaves:
+            raise InputError("Nothing was written yet: view.write().")
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(self._leaves):
             raise InputError(f"There is no text {number!r}: there are {len(self._leaves)}.")
         return self._leaves[number]
