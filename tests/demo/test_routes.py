@@ -16,9 +16,8 @@ import polyloom
 from demo.says import seen, update
 from polyloom.errors import InputError
 from polyloom_datasets import load
-from polyloom_demo.kinds import made
 from polyloom_demo.library import Library
-from polyloom_demo.routes import FORMS, LARGEST, LINE, PARTS, SLOTS, Desk, routes
+from polyloom_demo.routes import FORMS, LARGEST, LINE, PARTS, Desk, routes
 from polyloom_demo.uploads import ALL, Upload
 from polyloom_demo.visitors import Views
 
@@ -214,24 +213,12 @@ def test_nobody_waits_for_another_s_long_work(client: TestClient, monkeypatch: p
         assert [page.result().content for page in pages] == [b"True"] * 4
 
 
-def test_nobody_waits_for_texts_to_be_woven(client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on = Event()
-
-    def slow(kind: object, number: object, library: Library) -> Any:
-        if kind == "compose":
-            assert go_on.wait(30)
-        return made("mix", number, library)
-
-    monkeypatch.setattr("polyloom_demo.routes.made", slow)
-    with ThreadPoolExecutor() as pool:
-        woven = [pool.submit(opened, client, kind="compose") for _ in range(3)]
-        try:
-            assert opened(client)["view"]
-            assert not any(one.done() for one in woven)
-            assert desk._slots._value == SLOTS
-        finally:
-            go_on.set()
-        assert all(one.result()["view"] for one in woven)
+def test_no_request_weaves_an_example(client: TestClient, tmp_path: Path, desk: Desk) -> None:
+    desk.library = Library(tmp_path)
+    answer = client.post("/polyloom/open", json={"kind": "compose"})
+    assert (answer.status_code, answer.json()["error"][:29]) == (202, "These texts are being woven. ")
+    desk.library.weave()
+    assert [layer["name"] for layer in opened(client, kind="compose")["state"]["layers"]] == ["sea", "kitchen"]
 
 
 def test_a_line_has_an_end(client: TestClient, desk: Desk) -> None:

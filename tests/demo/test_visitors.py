@@ -118,6 +118,7 @@ def test_at_the_end_all_are_closed(library: Library, views: Views) -> None:
 
 
 def test_examples_share_their_models(library: Library) -> None:
+    library.weave()
     for kind in ("mix", "compose"):
         one, two = (cast("Mixer", made(kind, 0, library)) for _ in range(2))
         assert one is not two

@@ -68,7 +68,7 @@ class Server:
         return contextlib.closing(http.client.HTTPConnection(self.host, self.port, timeout=60))
 
     def ready(self) -> None:
-        """Wait until the transformer has learned, as it has on any but the first day."""
+        """Wait until all is woven and learned, as it is on any but the first day."""
         end = time.monotonic() + LEARNED
         with self.client() as client:
             while time.monotonic() < end:

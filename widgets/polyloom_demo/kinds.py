@@ -6,20 +6,17 @@ and explanations stand in `layout`, the drawing is the widgets' own.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, cast
 
-from polyloom.compose.layered import Layered
 from polyloom.errors import InputError
 from polyloom.generate.sampling import Sampling
 from polyloom_datasets.catalogue import load
-from polyloom_demo.library import VOICES, Library
-from polyloom_demo.uploads import opening, woven
+from polyloom_demo.library import BROUGHT, Library
+from polyloom_demo.uploads import opening
 from polyloom_widgets.attention.attention import AttentionView
 from polyloom_widgets.base.widget import Widget
 from polyloom_widgets.generation.generation import GenerationView
 from polyloom_widgets.mixer.mixer import Mixer
-from polyloom_widgets.mixer.score import HeldOut
 from polyloom_widgets.routing.routing import RoutingView
 
 
@@ -64,18 +61,11 @@ def _writing(prompt: str, **weights: float) -> Callable[[Library], Widget]:
 
 
 def _brought(*names: str) -> Callable[[Library], Widget]:
-    """What a visitor would get who brought these texts; woven once, for the first one who asks."""
-
-    @cache
-    def made() -> tuple[Layered, str, HeldOut]:
-        texts = {name: load(name).text for name in names}
-        mix, held_out = woven(texts)
-        return mix, opening(texts), HeldOut.of(mix, held_out)
+    """What a visitor would get who brought these texts."""
 
     def make(library: Library) -> Widget:
-        del library
-        mix, prompt, held_out = made()
-        return Mixer(mix, prompt, cast("Any", held_out))
+        mix, held_out = library.woven(names)
+        return Mixer(mix, opening({name: load(name).text for name in names}), cast("Any", held_out))
 
     return make
 
@@ -96,7 +86,7 @@ KINDS: dict[str, tuple[Example, ...]] = {
         Example("Who should answer?", _question("Who is liable if the boat sinks in the harbour?")),
         Example("A question with two sides", _question("Is there salt in the soup or in the waves?")),
     ),
-    "compose": (Example("Two texts, woven", _brought("sea", "kitchen")), Example("Three", _brought(*VOICES[:3]))),
+    "compose": (Example("Two texts, woven", _brought(*BROUGHT[0])), Example("Three", _brought(*BROUGHT[1]))),
     "generate": (
         Example("Mostly sea", _writing("the captain said", sea=3.0)),
         Example("Five voices", _writing("At night the")),

@@ -1,4 +1,4 @@
-"""The models that the demo shows, made from the carried texts: a mix and a router at once, a transformer by and by.
+"""The models that the demo shows, made from the carried texts: a mix and a router at once, the others by and by.
 
     library = Library(folder)       weaves the voices; begins to train the transformer in the background
     library.transformer()           Waiting, with how far it is, until it is ready
@@ -18,18 +18,21 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, final
 
+from polyloom.compose.layered import Layered
 from polyloom.compose.routed import Routed
 from polyloom.compose.routing.likelihood import ByLikelihood
 from polyloom.compose.routing.router.router import Router
 from polyloom.compose.weave import weave
 from polyloom.errors import PolyloomError
 from polyloom_datasets.catalogue import load
+from polyloom_demo.uploads import woven
 from polyloom_widgets.mixer.score import HeldOut
 
 if TYPE_CHECKING:
     from polyloom.transformer.model import TransformerModel
 
 VOICES = ("sea", "kitchen", "contracts", "lullabies", "field_guide")
+BROUGHT = (VOICES[:2], VOICES[:3])  # as if a visitor had brought these
 PIECES = 600  # of the transformer's vocabulary
 STEPS, BATCH, LENGTH = 160, 12, 64  # a quarter of a minute on two cores that have nothing else to do
 QUESTIONS = {
@@ -68,6 +71,7 @@ class Library:
         self.mix, held_out = weave({name: load(name) for name in VOICES}, progress=False)
         self.held_out = HeldOut.of(self.mix, held_out)
         self._folder = folder
+        self._woven: dict[tuple[str, ...], tuple[Layered, HeldOut]] = {}
         self._done = 0
         self._trained: TransformerModel | None = None
         self._failure = ""
@@ -100,6 +104,12 @@ class Library:
         """How far the transformer is, for the health of the demo."""
         return self._failure or ("ready" if self._trained else "learning")
 
+    def woven(self, names: tuple[str, ...]) -> "tuple[Layered, HeldOut]":
+        """One of `BROUGHT` and what judges it; Waiting until it is woven."""
+        if names not in self._woven:
+            raise Waiting("These texts are being woven. The first time that takes up to a minute.")
+        return self._woven[names]
+
     def transformer(self) -> "TransformerModel":
         """The transformer; Waiting until it has learned, or saying why it never will."""
         if self._failure:
@@ -111,6 +121,7 @@ class Library:
 
     def _work(self, then: Callable[[], object]) -> None:
         try:
+            self.weave()
             self._trained = self._kept() or self._learned()
         except Exception as error:  # a thread has nobody to raise to: the page and the health route say it
             self._failure = str(error) or type(error).__name__
@@ -118,6 +129,12 @@ class Library:
                 log.exception("the transformer could not be made")
         if not self._stopping.is_set():
             then()
+
+    def weave(self) -> None:
+        """Weave what nobody needs at once: where nothing is compiled yet, it waits for that."""
+        for names in BROUGHT:
+            mix, held_out = woven({name: load(name).text for name in names})
+            self._woven[names] = mix, HeldOut.of(mix, held_out)
 
     @cached_property
     def _place(self) -> Path:

@@ -182,8 +182,7 @@ def routes(desk: Desk) -> APIRouter:
 
     async def open_view(request: Request) -> Response:
         asked = await _read(request)
-        woven = asked.get("kind") == "compose"  # the first time; with nothing compiled yet, that is most of a minute
-        return JSONResponse(await desk.work(lambda: desk.open(asked), long=woven))
+        return JSONResponse(await desk.work(lambda: desk.open(asked)))
 
     async def say(request: Request) -> Response:
         asked = await _read(request)
