@@ -3,7 +3,7 @@
 from polyloom import Layered, Sampling
 from polyloom.compose.weave import HeldOut
 from polyloom_widgets import spoken
-from polyloom_widgets.mixer.still import PALETTE
+from polyloom_widgets.base.palette import PALETTE
 
 
 def html(mix: Layered, prompts: dict[str, str]) -> str:

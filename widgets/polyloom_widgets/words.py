@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from html import escape
 
 from polyloom.generate.trace import Generation, Step
-from polyloom_widgets.mixer.still import PALETTE
+from polyloom_widgets.base.palette import PALETTE
 
 
 class Spoken:

@@ -4,7 +4,7 @@
  * to fork there: another token, another mix.
  */
 import { attribute, button, make, probability, roundEnd, shownToken, spokenToken, style, switchOff, write } from "../base/dom.js";
-import { layerClasses } from "../mixer/palette.js";
+import { layerClasses } from "../base/palette.js";
 
 /** @typedef {import("./texts.js").Texts} Texts */
 

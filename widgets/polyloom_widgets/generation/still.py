@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from polyloom_widgets.mixer.still import BASE, PALETTE
+from polyloom_widgets.base.palette import colours
 
 
 def still(leaves: Sequence[Mapping[str, Any]], shown: int, voices: Sequence[str]) -> str:
@@ -37,7 +37,4 @@ def _word(step: Mapping[str, Any], voices: Sequence[str]) -> str:
 
 def _colour(voice: int, voices: Sequence[str]) -> str:
     """The base is grey, the others have the palette's colours in their order."""
-    if voice < 0:
-        return "transparent"
-    before = voice - ("base" in voices[:voice])
-    return BASE if voices[voice] == "base" else PALETTE[before % len(PALETTE)]
+    return "transparent" if voice < 0 else colours(name == "base" for name in voices)[voice]

@@ -6,7 +6,7 @@
  * that it is compared with, a ghost says how it goes on from where the two part; the first word of its own is marked there.
  */
 import { attribute, make, spokenToken, style, write } from "../base/dom.js";
-import { layerClasses } from "../mixer/palette.js";
+import { layerClasses } from "../base/palette.js";
 import { parting, wordsOf } from "./texts.js";
 
 /** @typedef {import("./texts.js").Texts} Texts */

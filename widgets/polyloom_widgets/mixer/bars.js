@@ -7,7 +7,7 @@
  * temperature may run off it, and then stays open at its end. A click asks for a word's receipt.
  */
 import { attribute, make, probability, roundEnd, shownToken, spokenToken, style, write } from "../base/dom.js";
-import { layerClasses } from "./palette.js";
+import { layerClasses } from "../base/palette.js";
 import { ROWS } from "./picture.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */

@@ -6,7 +6,7 @@
  * It runs from 0 to 2, or to 4 where a larger weight was typed. What a hand does is a draft; letting go is one step.
  */
 import { attribute, button, make, numberField, style, write } from "../base/dom.js";
-import { layerClasses, speakUp } from "./palette.js";
+import { layerClasses } from "../base/palette.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 /** @typedef {import("./desk.js").Desk} Desk */
@@ -131,4 +131,10 @@ function slide(desk, life, track, thumb, hand) {
 /** To the hundredth, within the track. @param {number} weight @param {number} end */
 function bounded(weight, end) {
   return Math.round(Math.min(end, Math.max(0, weight)) * 100) / 100;
+}
+
+/** Let one layer speak up in the bars while its strip is looked at; null: all again. @param {Element} root @param {number | null} loud */
+function speakUp(root, loud) {
+  root.toggleAttribute("data-loud", loud !== null);
+  for (const part of root.querySelectorAll(".pl-part")) part.toggleAttribute("data-loud", loud !== null && part.getAttribute("data-layer") === String(loud));
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /** Let the mix write on: a button, the seed, the temperature, and the words underlined in the colour of their loudest layer. */
 import { attribute, button, make, numberField, switchOff, write } from "../base/dom.js";
-import { layerClasses } from "./palette.js";
+import { layerClasses } from "../base/palette.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 

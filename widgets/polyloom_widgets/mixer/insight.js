@@ -1,7 +1,7 @@
 // @ts-check
 /** Two panels that only tell: what each layer adds to the held-out text, and how alike the layers are. */
 import { make, style, write } from "../base/dom.js";
-import { layerClasses } from "./palette.js";
+import { layerClasses } from "../base/palette.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 

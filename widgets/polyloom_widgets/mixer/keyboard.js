@@ -8,7 +8,7 @@
 import { attribute, make, style, write } from "../base/dom.js";
 import { isBlack, pitchName } from "../base/pitch.js";
 import { best, mixed } from "./mixing.js";
-import { layerClasses } from "./palette.js";
+import { layerClasses } from "../base/palette.js";
 
 const [LOW, HIGH] = [36, 96]; // C2 to C7
 const PITCHES = 128;

@@ -7,7 +7,7 @@
  */
 import { attribute, button, make, makeSvg, style, switchOff } from "../base/dom.js";
 import { written } from "./generate.js";
-import { layerClasses } from "./palette.js";
+import { layerClasses } from "../base/palette.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 /** @typedef {{t: number, w: number}} Point */

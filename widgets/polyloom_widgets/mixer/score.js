@@ -4,7 +4,7 @@
  * means, and a row for each slice: pinned → now, on one logarithmic axis that under a moving hand only grows.
  */
 import { attribute, button, figure, make, signed, style, switchOff, write } from "../base/dom.js";
-import { layerClasses } from "./palette.js";
+import { layerClasses } from "../base/palette.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 /** @typedef {import("./picture.js").ScorePicture} ScorePicture */

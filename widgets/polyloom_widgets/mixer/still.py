@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
-BASE = "#767676"
+from polyloom_widgets.base.palette import colours
+
 BAR = 320  # pixels of the longest bar
 
 
@@ -18,15 +18,15 @@ def still(
     score: str,
 ) -> str:
     """Faders as numbers, bars as blocks of colour, the score in words; all text escaped."""
-    colours = _colours(layers)
+    fills = colours(layer["base"] for layer in layers)
     total = sum(weights)
     faders = "".join(
         f"<td style='padding:2px 12px 2px 0;border-top:6px solid {colour}'>{escape(layer['name'])}<br>"
         f"<b>{weight:.2f}</b> ({100 * weight / total if total else 0:.0f} %)</td>"
-        for layer, weight, colour in zip(layers, weights, colours, strict=True)
+        for layer, weight, colour in zip(layers, weights, fills, strict=True)
     )
     longest = max((bar["p"] for bar in bars), default=0.0) or 1.0
-    rows = "".join(_row(word, bar, colours, longest) for word, bar in zip(words, bars, strict=True))
+    rows = "".join(_row(word, bar, fills, longest) for word, bar in zip(words, bars, strict=True))
     head = f"<div>… {escape(before)} …</div>" if before else ""
     return (
         f"<div style='font:13px/18px system-ui,sans-serif;font-variant-numeric:tabular-nums'>{head}"
@@ -35,18 +35,12 @@ def still(
     )
 
 
-def _row(word: str, bar: Mapping[str, Any], colours: Sequence[str], longest: float) -> str:
+def _row(word: str, bar: Mapping[str, Any], fills: Sequence[str], longest: float) -> str:
     blocks = "".join(
         f"<span style='display:inline-block;height:14px;width:{BAR * part / longest:.1f}px;background:{colour}'></span>"
-        for part, colour in zip(bar["parts"], colours, strict=True)
+        for part, colour in zip(bar["parts"], fills, strict=True)
     )
     cell = "text-align:left;padding:1px 8px 1px 0"
     return (
         f"<tr><td style='{cell}'><code>{escape(word)}</code></td><td style='{cell}'>{blocks} {bar['p']:.3f}</td></tr>"
     )
-
-
-def _colours(layers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The base in grey, the others in the order of the palette."""
-    voices = iter(range(len(layers)))
-    return [BASE if layer["base"] else PALETTE[next(voices) % len(PALETTE)] for layer in layers]

@@ -5,7 +5,7 @@
  * where the word comes from.
  */
 import { attribute, make, style, write } from "../base/dom.js";
-import { layerClasses } from "./palette.js";
+import { layerClasses } from "../base/palette.js";
 
 /** @typedef {import("./mixing.js").Term} Term */
 /** @typedef {import("./mixing.js").Line} Line */

@@ -3,7 +3,7 @@
  * The colours of the theme for a canvas: elements that nobody sees carry them, the browser says what they come to.
  */
 import { attribute, make, style } from "../base/dom.js";
-import { layerClasses } from "../mixer/palette.js";
+import { layerClasses } from "../base/palette.js";
 import { lettersFor } from "./words.js";
 
 const THEMED = ["text", "muted", "line", "track", "surface", "ghost", "focus"];

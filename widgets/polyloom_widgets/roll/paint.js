@@ -28,6 +28,7 @@ export function paintRoll(context, scene) {
   context.fillStyle = inks.surface;
   context.fillRect(0, 0, sight.width, sight.height);
   rowsOf(context, scene);
+  loopOf(context, scene);
   barsOf(context, scene);
   notesOf(context, scene);
   keysOf(context, scene);
@@ -47,6 +48,16 @@ function rowsOf(context, { sight, inks }) {
   for (let pitch = sight.low; pitch <= sight.high; pitch += 1) {
     if (pitch % 12 === 0) context.fillRect(KEYS, sight.y(pitch) + sight.row - 1, sight.width, 1);
   }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Scene} scene */
+function loopOf(context, { music, sight, inks }) {
+  if (!music.loop) return;
+  const [from, to] = music.loop;
+  context.fillStyle = inks.focus;
+  context.globalAlpha = 0.12;
+  context.fillRect(sight.x(from), RULER, sight.zoom * (to - from), sight.height);
+  context.globalAlpha = 1;
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Scene} scene */
@@ -168,9 +179,6 @@ function rulerOf(context, { music, sight, inks }) {
   if (music.loop) {
     const [a, b] = music.loop.map((beat) => sight.x(beat));
     context.fillStyle = inks.focus;
-    context.globalAlpha = 0.12;
-    context.fillRect(a, 0, b - a, sight.height);
-    context.globalAlpha = 1;
     context.fillRect(a, RULER - 5, b - a, 4);
     for (const x of [a, b - 2]) context.fillRect(x, 4, 2, RULER - 4);
   }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from polyloom.music.score import Score
-from polyloom_widgets.mixer.still import BASE, PALETTE
+from polyloom_widgets.base.palette import colours
 from polyloom_widgets.roll.picture import times
 
 WIDE, BEAT, ROW, EDGE = 860, 28, 7, 34  # pixels: at most, of a beat at most, of a pitch, of the names of octaves
@@ -21,13 +21,13 @@ def still(score: Score, chosen: Sequence[int], names: Sequence[str]) -> str:
     """HTML; `chosen` is for each note which of the `names` it belongs to, −1 for none.  All text escaped."""
     if not len(score):
         return "<div>A score without notes</div>"
-    colours = palette(names)
+    fills = colours(one == "base" for one in names)
     key = " ".join(
         f"<span style='border-bottom:3px solid {colour}'>{escape(name)}</span>"
-        for colour, name in zip(colours, names, strict=True)
+        for colour, name in zip(fills, names, strict=True)
     )
     return (
-        f"<div style='font:13px/18px system-ui,sans-serif'>{_roll(score, chosen, colours)}"
+        f"<div style='font:13px/18px system-ui,sans-serif'>{_roll(score, chosen, fills)}"
         f"<div>{escape(described(score))} {key}</div></div>"
     )
 
@@ -44,20 +44,14 @@ def name(pitch: int) -> str:
     return f"{SHARPS[pitch % 12]}{pitch // 12 - 1}"
 
 
-def palette(names: Sequence[str]) -> list[str]:
-    """The base in grey, the others in the order of the palette."""
-    others = [name for name in names if name != "base"]
-    return [BASE if name == "base" else PALETTE[others.index(name) % len(PALETTE)] for name in names]
-
-
-def _roll(score: Score, chosen: Sequence[int], colours: Sequence[str]) -> str:
+def _roll(score: Score, chosen: Sequence[int], fills: Sequence[str]) -> str:
     beats, pitches = times(score)[:DRAWN], score.notes["pitch"][:DRAWN]
     low, high, end = int(pitches.min()) - 1, int(pitches.max()) + 1, float(beats.max())
     beat = min(BEAT, (WIDE - EDGE) / end)
     height, width = ROW * (high - low + 1), EDGE + beat * end
     notes = "".join(
         f"<rect x='{EDGE + beat * start:.1f}' y='{ROW * (high - pitch)}' height='{ROW - 1}' "
-        f"width='{max(1, beat * (stop - start) - 1):.1f}' fill='{colours[which] if which >= 0 else GIVEN}'>"
+        f"width='{max(1, beat * (stop - start) - 1):.1f}' fill='{fills[which] if which >= 0 else GIVEN}'>"
         f"<title>{name(pitch)}</title></rect>"
         for (start, stop), pitch, which in zip(beats.tolist(), pitches.tolist(), chosen[:DRAWN], strict=True)
     )

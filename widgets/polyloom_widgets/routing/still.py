@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from polyloom_widgets.mixer.still import PALETTE
+from polyloom_widgets.base.palette import PALETTE
 from polyloom_widgets.routing.choices import Choices
 
 CELL, ROW, NAME = 14, 18, 96  # pixels

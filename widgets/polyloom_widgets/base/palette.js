@@ -14,9 +14,3 @@ export function layerClasses(layers) {
     return `pl-layer pl-layer-${turn % COLOURS}${turn >= COLOURS ? " pl-hatched" : ""}`;
   });
 }
-
-/** Let one layer speak up in the bars while its strip is looked at; null: all again. @param {Element} root @param {number | null} loud */
-export function speakUp(root, loud) {
-  root.toggleAttribute("data-loud", loud !== null);
-  for (const part of root.querySelectorAll(".pl-part")) part.toggleAttribute("data-loud", loud !== null && part.getAttribute("data-layer") === String(loud));
-}
