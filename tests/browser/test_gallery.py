@@ -26,6 +26,18 @@ desk.to_html("desk.html", title="Two voices under faders")
 story.to_html("generation.html", title="A text and its fork")
 look.to_html("attention.html", title="A head that copies")
 RoutingView(router, "The captain shall pay for the net").to_html("router.html", title="A router says why")
+
+from polyloom import weave, Sampling
+from polyloom.music import MidiVocabulary, Score, read_abc
+from polyloom_datasets import load
+from polyloom_widgets import PianoRoll
+music, tunes = MidiVocabulary(), load("tunes").documents
+names = ("dance", "chorale", "blues", "arpeggio")
+ids = {name: [music.tokens(read_abc(tune)) for tune in tunes[5 * n : 5 * n + 5]] for n, name in enumerate(names)}
+opening = music.tokens(Score.of([(480 * n, 480, pitch) for n, pitch in enumerate((60, 64, 67, 64))]))
+settings = Sampling(temperature=0.8, seed=3, max_tokens=250, min_p=0.05)
+tune = weave(ids, music, progress=False)[0].generate(opening, settings)
+PianoRoll(tune, note=8, zoom=30).to_html("roll.html", title="Four styles write a tune")
 """,
     "04_mixture_of_experts": """
 view.to_html("routing.html", title="Six experts share the letters")
@@ -86,6 +98,12 @@ def without_captain(page: "Page") -> None:
         page.get_by_role("slider", name=f"strength of {name}", exact=True).press("Home")
 
 
+def bar(page: "Page") -> None:
+    """A bar as a loop, and the play head in it."""
+    page.locator(".pl-roll-field").press("l")
+    page.locator(".pl-roll-canvas").click(position={"x": 46 + 30 * 9, "y": 12})
+
+
 PICTURES: dict[str, tuple[str, Callable[["Page"], None] | None]] = {
     "desk": ("desk", louder),
     "generation": ("generation", fork),
@@ -95,6 +113,7 @@ PICTURES: dict[str, tuple[str, Callable[["Page"], None] | None]] = {
     "routing": ("routing", expert),
     "router": ("router", without_captain),
     "rack": ("rack", None),
+    "roll": ("roll", bar),
 }
 
 

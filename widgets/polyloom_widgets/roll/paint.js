@@ -139,29 +139,27 @@ function ring(context, { music, sight, inks, focused }, n) {
   context.strokeRect(sight.x(start[n]) - far, sight.y(height) - far, Math.max(1.5, (end[n] - start[n]) * sight.zoom - 1) + 2 * far, sight.row - 1 + 2 * far);
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Scene} scene */
+/** Light and dark keys, whatever the theme. @param {CanvasRenderingContext2D} context @param {Scene} scene */
 function keysOf(context, { music, sight, inks, sounding }) {
   const looked = music.looked >= 0 ? music.notes.pitch[music.looked] : -1;
-  const size = Math.min(11, sight.row + 2);
-  context.font = `${size}${FONT}`;
+  context.fillStyle = inks.surface;
+  const [light, dark] = contrast(context.fillStyle) === "#000" ? [inks.surface, inks.text] : [inks.text, inks.surface];
+  context.font = `${Math.min(11, sight.row + 2)}${FONT}`;
   context.textBaseline = "middle";
   context.textAlign = "end";
-  context.fillStyle = inks.surface;
+  context.fillStyle = light;
   context.fillRect(0, 0, KEYS - 1, sight.height);
   for (let pitch = sight.low; pitch <= sight.high; pitch += 1) {
     const y = sight.y(pitch);
     const black = BLACK.includes(pitch % 12);
     const lit = sounding.has(pitch) || pitch === looked;
-    context.fillStyle = lit ? inks.focus : black ? inks.text : inks.surface;
+    context.fillStyle = lit ? inks.focus : black ? dark : light;
     context.fillRect(0, y, black ? 0.58 * KEYS : KEYS - 1, sight.row - (black ? 0 : 0.5));
-    if (pitch % 12 === 0 || pitch % 12 === 5) {
-      context.fillStyle = inks.line;
-      context.fillRect(0, y + sight.row - 1, KEYS - 1, 1);
-    }
-    if (pitch % 12 === 0) {
-      context.fillStyle = lit ? inks.surface : inks.muted;
-      context.fillText(noteName(pitch), KEYS - 5, y + sight.row / 2, KEYS - 8);
-    }
+    context.fillStyle = inks.ghost;
+    if (pitch % 12 === 0 || pitch % 12 === 5) context.fillRect(0, y + sight.row - 1, KEYS - 1, 1);
+    if (pitch % 12) continue;
+    context.fillStyle = lit ? inks.surface : dark;
+    context.fillText(noteName(pitch), KEYS - 5, y + sight.row / 2, KEYS - 8);
   }
   context.fillStyle = inks.muted;
   context.fillRect(KEYS - 1, 0, 1, sight.height);
