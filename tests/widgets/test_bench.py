@@ -20,8 +20,7 @@ ROLL = (
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
-        "TOKENS": 24,
-        "LAYERS": 2,
+        "SIZES": ((24, 2),),
         "HEADS": 4,
         "SMALL": 12,
         "MOVES": 8,

@@ -5,9 +5,9 @@
     redraw             the script's part of a frame in which a token under the hand changes
     payload            bytes of the picture of one head that the page asks for, by its cells
 
-The model has 512 tokens and 96 heads.  Bertviz gets fewer tokens, since its page holds every share as text, and loads
-its libraries from outside: without a network its page stays empty, which the row says.  It is measured where it is
-installed, and is no dependency.
+The models have 512 tokens and 96 heads, and 1,024 tokens and 144 heads.  Bertviz gets fewer tokens, since its page holds
+every share as text, and loads its libraries from outside: without a network its page stays empty, which the row says.
+It is measured where it is installed, and is no dependency.
 """
 
 import tempfile
@@ -28,7 +28,8 @@ from polyloom_widgets.browser import FRAMES, Opening, browsing, gathered, opened
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-TOKENS, LAYERS, HEADS = 512, 8, 12
+SIZES = ((512, 8), (1024, 12))  # tokens, layers
+HEADS = 12
 SMALL = 64  # tokens that bertviz can take
 MOVES, OPENED = 60, 5
 PATIENCE = 5000  # ms until a page is said to stay empty
@@ -47,28 +48,34 @@ WAITS = """([kind, selector]) => {
 def rows(shared: Path | None = None) -> Iterator[Row]:
     """The rows of attention in the group `widgets`; they need no data from outside."""
     del shared
-    large = model_view(_attention(TOKENS), _words(TOKENS))
-    size = f"{TOKENS} tokens, {LAYERS * HEADS} heads"
-    sent = len(cells(picture(large._readings[0], ["head", 0, 0])).tobytes())  # pyright: ignore[reportPrivateUsage]
-    yield _row(f"attention: bytes a cell of a head ({size})", sent / TOKENS**2, "bytes", "value <= 1")
     with tempfile.TemporaryDirectory() as name, browsing() as (browser, reason):
-        folder = Path(name)
-        page = large.to_html(folder / "large.html")
-        first, click, drawn = _measured(browser, page) if browser else (None, None, None)
-        yield _row(f"attention: first paint ({size})", first, "ms", "value <= 300", reason)
-        yield _row(f"attention: click on a head to paint, p95 ({size})", click, "ms", "value <= 100", reason)
-        yield _row(f"attention: redraw under the hand, p95 ({size})", drawn, "ms", "value <= 16", reason)
-        yield from _beside(browser, folder, reason)
+        for tokens, layers in SIZES:
+            yield from _large(browser, Path(name), reason, tokens, layers)
+        yield from _beside(browser, Path(name), reason)
+
+
+def _large(browser: "Browser | None", folder: Path, reason: str | None, tokens: int, layers: int) -> Iterator[Row]:
+    """What a view of so many tokens and heads costs, by itself."""
+    large = model_view(_attention(tokens, layers), _words(tokens))
+    size = f"{tokens} tokens, {layers * HEADS} heads"
+    sent = len(cells(picture(large._readings[0], ["head", 0, 0])).tobytes())  # pyright: ignore[reportPrivateUsage]
+    yield _row(f"attention: bytes a cell of a head ({size})", sent / tokens**2, "bytes", "value <= 1")
+    page = large.to_html(folder / "large.html")
     large.close()
+    first, click, drawn = _measured(browser, page) if browser else (None, None, None)
+    yield _row(f"attention: first paint ({size})", first, "ms", "value <= 300", reason)
+    yield _row(f"attention: click on a head to paint, p95 ({size})", click, "ms", "value <= 100", reason)
+    yield _row(f"attention: redraw under the hand, p95 ({size})", drawn, "ms", "value <= 16", reason)
 
 
 def _beside(browser: "Browser | None", folder: Path, reason: str | None) -> Iterator[Row]:
     """Page size, first paint and requests for the same attention in bertviz's head view."""
-    size, ours, theirs = f"{SMALL} tokens, {LAYERS * HEADS} heads", folder / "ours.html", folder / "theirs.html"
-    view = head_view(_attention(SMALL), _words(SMALL))
+    layers = SIZES[0][1]
+    size, ours, theirs = f"{SMALL} tokens, {layers * HEADS} heads", folder / "ours.html", folder / "theirs.html"
+    view = head_view(_attention(SMALL, layers), _words(SMALL))
     view.to_html(ours)
     view.close()
-    missing = _by_bertviz(theirs)
+    missing = _by_bertviz(theirs, layers)
     name = f"attention: page beside bertviz ({size})"
     yield _pair(name, ours.stat().st_size / 1e6, None if missing else theirs.stat().st_size / 1e6, "MB", missing)
     mine = opened(browser, ours, ".pl-arcs", PATIENCE) if browser else Opening(None, ())
@@ -90,7 +97,7 @@ def _pair(name: str, value: float | None, peer: float | None, unit: str, reason:
     )
 
 
-def _by_bertviz(page: Path) -> str | None:
+def _by_bertviz(page: Path, layers: int) -> str | None:
     """Write bertviz's page, or say why there is none."""
     try:
         import torch
@@ -98,10 +105,10 @@ def _by_bertviz(page: Path) -> str | None:
         bertviz: Any = import_module("bertviz")
     except ImportError as error:
         return f"{error.name} is not installed"
-    layers = [torch.tensor(layer)[None] for layer in _attention(SMALL)]
+    shares = [torch.tensor(layer)[None] for layer in _attention(SMALL, layers)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # it leaves a file open
-        found = bertviz.head_view(layers, _words(SMALL), html_action="return")
+        found = bertviz.head_view(shares, _words(SMALL), html_action="return")
     page.write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{found.data}", "utf-8")
     return None
 
@@ -112,11 +119,13 @@ def _row(name: str, value: float | None, unit: str, bar: str, reason: str | None
     )
 
 
-def _attention(tokens: int) -> NDArray[np.float32]:
+def _attention(tokens: int, layers: int) -> NDArray[np.float32]:
     """Shares of a decoder's kind, (layers, heads, tokens, tokens)."""
-    random = np.random.default_rng(0)
-    found = np.tril(random.exponential(size=(LAYERS, HEADS, tokens, tokens)).astype(np.float32) ** 3)
-    return found / found.sum(-1, keepdims=True)
+    random, found = np.random.default_rng(0), np.empty((layers, HEADS, tokens, tokens), np.float32)
+    for layer in found:
+        layer[:] = np.tril(random.exponential(size=layer.shape).astype(np.float32) ** 3)
+        layer /= layer.sum(-1, keepdims=True)
+    return found
 
 
 def _words(count: int) -> list[str]:
