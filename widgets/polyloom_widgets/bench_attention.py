@@ -5,9 +5,9 @@
     redraw             the script's part of a frame in which a token under the hand changes
     payload            bytes of the picture of one head that the page asks for, by its cells
 
-The models have 512 tokens and 96 heads, and 1,024 tokens and 144 heads.  Bertviz gets fewer tokens, since its page holds
-every share as text, and loads its libraries from outside: without a network its page stays empty, which the row says.
-It is measured where it is installed, and is no dependency.
+The models have 512 tokens and 96 heads, and 1,024 tokens and 144 heads.  Bertviz gets fewer tokens, since its page
+holds every share as text, and loads its libraries from outside: without a network its page stays empty, which the row
+says.  It is measured where it is installed, and is no dependency.
 """
 
 import tempfile
