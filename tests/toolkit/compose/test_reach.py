@@ -155,6 +155,7 @@ def test_it_says_what_else_changed(sea: AssociationModel, lullabies: Association
     for name, change in found.change.items():
         assert f"{name}  {change:+.4f} to" in said
         assert name in page
+    assert page.index("moved by") < page.index("lullabies") < page.index("beside it"), "faders, then what else changed"
     assert "<script" not in page
 
 

@@ -88,6 +88,8 @@ class Reach:
         )
         beside = "".join(_row(one.name, f"{one.before:.4g}", f"→ {one.after:.4g}") for one in self.beside)
         head = f"<b>{escape(self.what)}</b>: {self.before:.4g} → <b>{self.after:.4g}</b>, {escape(self._said())}"
+        rows = _row("fader", "moved by", "now at") + rows
+        beside = beside and _row("beside it", "before", "after") + beside
         return f"<div>{head}<table style='font-variant-numeric:tabular-nums'>{rows}{beside}</table></div>"
 
     def _said(self) -> str:
