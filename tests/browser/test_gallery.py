@@ -1,4 +1,4 @@
-"""The pictures of docs/gallery.md: views that three lessons made, as pages without Python; made only when asked.
+"""The pictures of docs/gallery.md: views that the lessons made, as pages without Python; made only when asked.
 
 pytest tests/browser/test_gallery.py --pictures docs
 
@@ -26,18 +26,6 @@ desk.to_html("desk.html", title="Two voices under faders")
 story.to_html("generation.html", title="A text and its fork")
 look.to_html("attention.html", title="A head that copies")
 RoutingView(router, "The captain shall pay for the net").to_html("router.html", title="A router says why")
-
-from polyloom import weave, Sampling
-from polyloom.music import MidiVocabulary, Score, read_abc
-from polyloom_datasets import load
-from polyloom_widgets import PianoRoll
-music, tunes = MidiVocabulary(), load("tunes").documents
-names = ("dance", "chorale", "blues", "arpeggio")
-ids = {name: [music.tokens(read_abc(tune)) for tune in tunes[5 * n : 5 * n + 5]] for n, name in enumerate(names)}
-opening = music.tokens(Score.of([(480 * n, 480, pitch) for n, pitch in enumerate((60, 64, 67, 64))]))
-settings = Sampling(temperature=0.8, seed=3, max_tokens=250, min_p=0.05)
-tune = weave(ids, music, progress=False)[0].generate(opening, settings)
-PianoRoll(tune, note=8, zoom=30).to_html("roll.html", title="Four styles write a tune")
 """,
     "04_mixture_of_experts": """
 view.to_html("routing.html", title="Six experts share the letters")
@@ -45,6 +33,11 @@ watched.to_html("training.html", title="A training, and how six experts share th
 """,
     "05_experts": """
 rack.to_html("rack.html", title="A cook and a lawyer in a rack")
+""",
+    "07_music": """
+desk.to_html("music.html", title="Four styles under faders")
+PianoRoll(tune, note=8, zoom=30).to_html("roll.html", title="Four styles write a tune")
+ListenAB(study, filled, names=("as it was", "filled in")).to_html("listen.html", title="Can you tell them apart?")
 """,
 }
 LIMIT = 200_000  # bytes of a picture
@@ -98,6 +91,16 @@ def without_captain(page: "Page") -> None:
         page.get_by_role("slider", name=f"strength of {name}", exact=True).press("Home")
 
 
+def chorales(page: "Page") -> None:
+    """The chorales as loud as they can be."""
+    page.get_by_role("slider", name="chorale", exact=True).press("End")
+
+
+def inside(page: "Page") -> None:
+    """A place in the bar that was filled in."""
+    page.locator(".pl-field").click(position={"x": 145, "y": 20})
+
+
 def bar(page: "Page") -> None:
     """A bar as a loop, and the play head in it."""
     page.locator(".pl-roll-field").press("l")
@@ -113,7 +116,9 @@ PICTURES: dict[str, tuple[str, Callable[["Page"], None] | None]] = {
     "routing": ("routing", expert),
     "router": ("router", without_captain),
     "rack": ("rack", None),
+    "music": ("music", chorales),
     "roll": ("roll", bar),
+    "listen": ("listen", inside),
 }
 
 
