@@ -38,13 +38,15 @@ def test_places_are_counted_in_the_metre(beat: float, place: list[float]) -> Non
 
 def test_lines_are_the_bars_of_the_score() -> None:
     given = json.dumps(metres(SCORE))
-    lines = run("roll/clock.js", f"linesOf({given}, 0, 10, false)")
+    lines = run("roll/clock.js", f"barsBetween({given}, 0, 10)")
     assert [line["beat"] * 480 for line in lines] == [bar for bar in SCORE.bars() if bar < 4800]
     assert [line["bar"] for line in lines] == [1, 2, 3]
-    counted = run("roll/clock.js", f"linesOf({given}, 3, 7, true)")
-    assert [(line["beat"], line["bar"]) for line in counted] == [
-        (3, 0), (4, 2), (4.5, 0), (5, 0), (5.5, 0), (6, 0), (6.5, 0),
-    ]  # fmt: skip
+    assert [line["bar"] for line in run("roll/clock.js", f"barsBetween({given}, 3, 40, 4)")] == [5, 9, 13]
+    assert run("roll/clock.js", f"beatsBetween({given}, 3, 7)") == [3, 4, 4.5, 5, 5.5, 6, 6.5]
+
+
+def test_bars_of_a_rest_without_end_are_few_where_few_are_shown() -> None:
+    assert len(run("roll/clock.js", "barsBetween([[0, 4, 1, 0]], 0, 2 ** 40, 2 ** 34)")) == 16
 
 
 @pytest.mark.parametrize(

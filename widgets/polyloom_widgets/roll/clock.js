@@ -10,9 +10,13 @@ const NEAR = 1e-6; // beats that rounding may be off
 
 /** The last entry that begins at a place or before it. @param {number[][]} entries @param {number} place @param {number} [column] */
 function holding(entries, place, column = 0) {
-  let found = entries[0];
-  for (const entry of entries) if (entry[column] <= place + NEAR) found = entry;
-  return found;
+  let [low, high] = [0, entries.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (entries[middle][column] <= place + NEAR) low = middle;
+    else high = middle - 1;
+  }
+  return entries[low];
 }
 
 /** @param {number[][]} tempi @param {number} beat */
@@ -34,21 +38,29 @@ export function placeOf(metres, beat) {
   return { bar: number + bars + 1, beat: Math.max(0, beat - start - bars * length) / counted + 1, from: start + bars * length, to: start + (bars + 1) * length };
 }
 
-/** The lines between two beats, of bars and of what is counted; a beat's `bar` is 0. @param {number[][]} metres @param {number} from @param {number} to @param {boolean} counts @returns {{beat: number, bar: number}[]} */
-export function linesOf(metres, from, to, counts) {
-  const found = [];
-  for (let n = 0; n < metres.length; n += 1) {
-    const [start, length, counted, number] = metres[n];
-    const stop = Math.min(to, metres[n + 1]?.[0] ?? Infinity);
-    const step = counts ? counted : length;
-    const first = Math.max(0, Math.floor((from - start) / step));
-    for (let k = first; start + k * step < stop - NEAR; k += 1) {
-      const beat = start + k * step;
-      const bars = (k * step) / length;
-      found.push({ beat, bar: Math.abs(bars - Math.round(bars)) < NEAR ? number + Math.round(bars) + 1 : 0 });
-    }
-  }
-  return found.filter((line) => line.beat >= from - NEAR);
+/** The beats at which bars begin that can be divided by `every`, between two beats. @param {number[][]} metres @param {number} from @param {number} to @param {number} [every] @returns {{beat: number, bar: number}[]} */
+export function barsBetween(metres, from, to, every = 1) {
+  return spans(metres, from, to).flatMap(({ start, stop, length, number }) => {
+    const found = [];
+    const first = Math.max(0, Math.ceil((from - start) / length - NEAR));
+    for (let k = first + ((-(number + first) % every) + every) % every; start + k * length < stop - NEAR; k += every) found.push({ beat: start + k * length, bar: number + k + 1 });
+    return found;
+  });
+}
+
+/** The beats that are counted between two places, bars too. @param {number[][]} metres @param {number} from @param {number} to @returns {number[]} */
+export function beatsBetween(metres, from, to) {
+  return spans(metres, from, to).flatMap(({ start, stop, counted }) => {
+    const found = [];
+    for (let k = Math.max(0, Math.ceil((from - start) / counted - NEAR)); start + k * counted < stop - NEAR; k += 1) found.push(start + k * counted);
+    return found;
+  });
+}
+
+/** The stretches of one metre that reach between two places. @param {number[][]} metres @param {number} from @param {number} to */
+function spans(metres, from, to) {
+  const all = metres.map(([start, length, counted, number], n) => ({ start, length, counted, number, stop: Math.min(to, metres[n + 1]?.[0] ?? Infinity) }));
+  return all.filter((one) => one.start < to && one.stop > from);
 }
 
 /** 1:05 @param {number} seconds */

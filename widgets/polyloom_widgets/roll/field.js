@@ -116,12 +116,12 @@ export function field(music, sounding, life, redraw) {
   life.listen(canvas, "pointerup", () => {
     const [done, loop, pitch] = [hand, music.draft, music.lifted];
     letGo();
-    if (done?.kind === "note" && pitch >= 0) music.move(music.note, pitch);
+    if (done?.kind === "note" && done.moved) music.move(music.note, pitch);
     else if (done?.kind === "loop" && loop) music.set({ loop });
     else if (done?.kind === "loop") sounding.seek(done.beat);
     redraw();
   });
-  const letGo = () => { hand = null; music.draft = null; music.lifted = -1; };
+  const letGo = () => { if (hand?.kind === "note") music.lifted = -1; hand = null; music.draft = null; };
   life.listen(canvas, "pointercancel", () => { letGo(); redraw(); });
   life.listen(canvas, "pointerleave", () => { if (!hand) point(-1); });
   const point = (/** @type {number} */ note) => {
@@ -148,7 +148,8 @@ export function field(music, sounding, life, redraw) {
   const draw = () => {
     const now = `${music.version} ${music.notes.count}`;
     const begins = version === "" && music.notes.count > 0;
-    if (now !== version) { version = now; sight.measure(); }
+    const moved = now === version ? 0 : sight.measure();
+    version = now;
     style(element, "height", `${Math.min(TALL, sight.whole.height) + element.offsetHeight - element.clientHeight}px`);
     style(space, "width", `${Math.ceil(sight.whole.width)}px`);
     style(space, "height", `${sight.whole.height}px`);
@@ -157,7 +158,7 @@ export function field(music, sounding, life, redraw) {
       zoomed = sight.zoom;
       scrollTo(Math.max(0, sight.zoom * anchor.beat - anchor.x + KEYS));
     }
-    if (begins) scrollTo(element.scrollLeft, sight.first);
+    if (begins || moved) scrollTo(element.scrollLeft, begins ? sight.first : element.scrollTop + moved);
     scrolled();
     if (shown !== music.note) { shown = music.note; if (shown >= 0 && !hand) reveal(shown); }
     paint();

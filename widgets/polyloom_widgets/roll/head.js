@@ -48,7 +48,7 @@ export function edits(music, life) {
   const redo = button("Redo", { class: "pl-button pl-small" });
   const said = make("span", { class: "pl-muted" });
   const element = make("div", { class: "pl-bar pl-edits" }, up, down, on, undo, redo, said);
-  const by = (/** @type {number} */ step) => () => music.move(music.note, music.notes.pitch[music.note] + step);
+  const by = (/** @type {number} */ step) => () => music.move(music.note, music.carried + step);
   life.listen(up, "click", by(1));
   life.listen(down, "click", by(-1));
   life.listen(on, "click", () => { if (music.writing) music.stop(); else music.goOn(music.note); });

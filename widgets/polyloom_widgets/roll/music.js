@@ -26,7 +26,8 @@ export class Music {
     this.hover = -1; // the note that a hand points at
     /** @type {[number, number] | null} */
     this.draft = null; // the loop under a hand
-    this.lifted = -1; // the pitch to which a hand carries the chosen note
+    this.lifted = -1; // the pitch to which a hand carries the chosen note, until Python has moved it
+    this.asked = -1; // the pitch that Python was asked for
     this.writing = false;
     this.failure = "";
     /** @type {Map<number, Reason>} */
@@ -76,12 +77,14 @@ export class Music {
   get names() { return this.voices.length ? this.voices : this.parts; }
   /** Which of the names a note belongs to, −1 for none. @param {number} note */
   kind(note) { return this.voices.length ? this.notes.voice[note] : this.notes.part[note]; }
+  /** The pitch of the chosen note, as it is drawn. */
+  get carried() { return this.lifted >= 0 ? this.lifted : this.notes.pitch[this.note]; }
   /** Whether a part is heard. @param {number} part */
   sounds(part) { return this.soloed.length ? this.soloed.includes(part) : !this.muted.includes(part); }
   /** Whether a hand may move a note. @param {number} note */
   movable(note) { return !this.offline && !this.writing && note >= 0 && (!this.voices.length || this.notes.step[note] >= 0); }
   /** Whether a model can go on from a note. @param {number} note */
-  continuable(note) { return !this.offline && Boolean(this.model.get("goes_on")) && note >= 0 && this.notes.step[note] >= 0; }
+  continuable(note) { return !this.offline && this.asked < 0 && Boolean(this.model.get("goes_on")) && note >= 0 && this.notes.step[note] >= 0; }
   /** The first step that a hand changed and the model has not gone on from. */
   get parted() {
     const { hand, step } = this.notes;
@@ -104,11 +107,21 @@ export class Music {
     return known ?? null;
   }
 
-  /** Another pitch for a note. @param {number} note @param {number} pitch */
+  /** Another pitch for the chosen note. While Python moves it, only the last pitch that a hand wants is kept. @param {number} note @param {number} pitch */
   move(note, pitch) {
-    if (!this.movable(note) || pitch === this.notes.pitch[note] || pitch < 0 || pitch > 127) return;
+    if (!this.movable(note) || pitch < 0 || pitch > 127) return;
+    this.lifted = pitch;
+    this.redraw();
+    if (this.asked >= 0) return;
+    if (pitch === this.notes.pitch[note]) { this.lifted = -1; return; }
     this.failure = "";
-    this.questions.ask("move", { note, pitch }, (answer) => { this.failure = answer.error ?? ""; });
+    this.asked = pitch;
+    this.questions.ask("move", { note, pitch }, (answer) => {
+      const [had, wanted] = [this.asked, this.lifted];
+      this.asked = this.lifted = -1;
+      this.failure = answer.error ?? "";
+      if (!answer.error && wanted >= 0 && wanted !== had) this.move(this.note, wanted);
+    });
   }
 
   /** Let the model go on from a note until it is done or stopped. @param {number} note */

@@ -5,7 +5,7 @@
  * Colours are those that the theme gives to the inks, elements that nobody sees; so the canvas follows light, dark and
  * the colours of the system as the rest of the view does.
  */
-import { linesOf } from "./clock.js";
+import { barsBetween, beatsBetween } from "./clock.js";
 import { noteName } from "./words.js";
 import { KEYS, RULER } from "./sight.js";
 
@@ -64,14 +64,17 @@ function loopOf(context, { music, sight, inks }) {
 function barsOf(context, { music, sight, inks }) {
   const [from, to] = sight.beats;
   const shortest = Math.min(...music.metres.map((metre) => metre[2]));
-  const [, bar] = music.metres[0];
-  if (bar * sight.zoom < APART) return;
-  for (const line of linesOf(music.metres, from, to, shortest * sight.zoom >= APART)) {
-    context.fillStyle = line.bar ? inks.muted : inks.line;
-    context.globalAlpha = line.bar ? 0.7 : 1;
-    context.fillRect(Math.round(sight.x(line.beat)), RULER, 1, sight.height);
-  }
+  context.fillStyle = inks.line;
+  if (shortest * sight.zoom >= APART) for (const beat of beatsBetween(music.metres, from, to)) context.fillRect(Math.round(sight.x(beat)), RULER, 1, sight.height);
+  context.fillStyle = inks.muted;
+  context.globalAlpha = 0.7;
+  for (const { beat } of barsBetween(music.metres, from, to, spread(sight, APART))) context.fillRect(Math.round(sight.x(beat)), RULER, 1, sight.height);
   context.globalAlpha = 1;
+}
+
+/** Of how many bars one is shown, so that they are so far apart. @param {Sight} sight @param {number} pixels */
+function spread(sight, pixels) {
+  return 2 ** Math.max(0, Math.ceil(Math.log2(pixels / (sight.music.metres[0][1] * sight.zoom))));
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Scene} scene */
@@ -180,17 +183,15 @@ function rulerOf(context, { music, sight, inks }) {
     context.fillRect(a, RULER - 5, b - a, 4);
     for (const x of [a, b - 2]) context.fillRect(x, 4, 2, RULER - 4);
   }
-  const bar = music.metres[0][1] * sight.zoom;
-  const every = 2 ** Math.max(0, Math.ceil(Math.log2(NUMBERED / bar)));
   context.font = `11${FONT}`;
   context.textAlign = "start";
   context.textBaseline = "middle";
   context.fillStyle = inks.muted;
-  for (const line of linesOf(music.metres, from - 4 * every, to, false)) {
-    if (!line.bar || (line.bar - 1) % every) continue;
-    const x = Math.round(sight.x(line.beat));
+  const every = spread(sight, NUMBERED);
+  for (const { beat, bar } of barsBetween(music.metres, from - NUMBERED / sight.zoom, to, every)) {
+    const x = Math.round(sight.x(beat));
     context.fillRect(x, RULER - 8, 1, 7);
-    context.fillText(String(line.bar), x + 4, 9);
+    context.fillText(String(bar), x + 4, 9);
   }
   context.restore();
   context.fillStyle = inks.muted;

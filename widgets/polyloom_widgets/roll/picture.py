@@ -75,7 +75,8 @@ def metres(score: Score) -> list[list[float]]:
         if found:
             start, length, _, number = found[-1]
             bar = number + np.ceil((beat - start) / length - 1e-9)
-        found.append([beat, 4 * count / unit, 4 / unit, float(bar)])
+        length = max(4 * count / unit, 1 / score.ticks_per_beat)
+        found.append([beat, length, 4 / unit, float(bar)])
     return found
 
 

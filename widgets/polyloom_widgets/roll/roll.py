@@ -30,7 +30,7 @@ from polyloom_widgets.roll.versions import Version, given, gone_on, longer, move
 
 VERSIONS = 64  # that can be gone back to
 ZOOM = (0.05, 1000.0)  # pixels a beat
-OFFLINE = 20_000  # reasons that an exported page carries
+OFFLINE = 12_000  # reasons that an exported page carries
 KEPT_OFFLINE = ("parts", "voices", "tempi", "metres", "note", "loop", "zoom", "muted", "soloed")
 
 

@@ -14,8 +14,10 @@ export const RULER = 24; // pixels of the ruler on top
 export const TALL = 360; // pixels of the field
 export const ZOOMS = [0.05, 1000]; // pixels a beat; Python says so too
 const LEAST_ROWS = 25;
+const EDGE = 2; // rows beyond the last notes
 const ROW = [10, 18]; // pixels of a pitch
 const BEGINNING = 40; // notes that are seen at first
+const WIDEST = 3e7; // pixels that a browser can scroll through
 const TAIL = 0.5; // beats after the last note
 
 export class Sight {
@@ -26,20 +28,22 @@ export class Sight {
     this.height = TALL;
     this.left = 0;
     this.top = 0;
-    this.low = 48;
-    this.high = 72;
+    this.low = this.high = 0;
     this.row = ROW[1];
   }
 
-  /** Fit the rows to the pitches that there are. */
+  /** Fit the rows to the pitches that there are; what could be seen before stays in sight. @returns {number} pixels by which the rows went down */
   measure() {
     const { pitch, count } = this.music.notes;
-    let [low, high] = count ? [127, 0] : [60, 60];
-    for (let n = 0; n < count; n += 1) { low = Math.min(low, pitch[n]); high = Math.max(high, pitch[n]); }
-    const more = Math.max(4, LEAST_ROWS - (high - low + 1));
+    const known = this.high > this.low;
+    let [low, high] = known ? [this.low, this.high] : count ? [127, 0] : [60, 60];
+    for (let n = 0; n < count; n += 1) { low = Math.min(low, pitch[n] - EDGE); high = Math.max(high, pitch[n] + EDGE); }
+    const more = Math.max(0, LEAST_ROWS - (high - low + 1));
+    const before = this.high;
     this.low = Math.max(0, low - Math.floor(more / 2));
     this.high = Math.min(127, high + Math.ceil(more / 2));
     this.row = Math.max(ROW[0], Math.min(ROW[1], Math.floor((TALL - RULER - 2) / (this.high - this.low + 1))));
+    return known ? this.row * (this.high - before) : 0;
   }
 
   /** How far down the first notes stand. */
@@ -50,7 +54,7 @@ export class Sight {
     return Math.max(0, this.row * (this.high - middle) - (this.height - RULER) / 2);
   }
 
-  get zoom() { return this.music.zoom; }
+  get zoom() { return Math.min(this.music.zoom, WIDEST / (this.music.length + TAIL)); }
   /** Pixels of all that there is. */
   get whole() { return { width: KEYS + this.zoom * (this.music.length + TAIL), height: RULER + this.row * (this.high - this.low + 1) }; }
   /** The beats that can be seen. @returns {[number, number]} */

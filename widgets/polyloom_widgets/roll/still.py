@@ -12,7 +12,7 @@ from polyloom_widgets.roll.picture import times
 
 WIDE, BEAT, ROW, EDGE = 860, 28, 7, 34  # pixels: at most, of a beat at most, of a pitch, of the names of octaves
 DRAWN = 3000  # notes
-APART = 4  # pixels between lines of bars, about
+BARRED = 0.5  # pixels of a beat, from which on there are lines between bars
 GIVEN = "#8c8c8c"  # notes that nobody chose
 SHARPS = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
@@ -55,8 +55,8 @@ def _roll(score: Score, chosen: Sequence[int], fills: Sequence[str]) -> str:
         f"<title>{name(pitch)}</title></rect>"
         for (start, stop), pitch, which in zip(beats.tolist(), pitches.tolist(), chosen[:DRAWN], strict=True)
     )
-    bars = [tick / score.ticks_per_beat for tick in score.bars() if tick / score.ticks_per_beat <= end]
-    lines = "".join(f"<path d='M{EDGE + beat * at:.1f} 0V{height}'/>" for at in bars[:: 1 + len(bars) * APART // WIDE])
+    bars = score.bars() if beat >= BARRED else ()
+    lines = "".join(f"<path d='M{EDGE + beat * tick / score.ticks_per_beat:.1f} 0V{height}'/>" for tick in bars)
     octaves = "".join(
         f"<text x='{EDGE - 6}' y='{ROW * (high - pitch + 1)}' text-anchor='end'>{name(pitch)}</text>"
         for pitch in range(low, high + 1)

@@ -16,7 +16,7 @@ export function keyPressed(event, { music, sounding, sight, zoom, fit, step }) {
   }
   if (event.altKey) return false;
   if (event.shiftKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
-    if (note >= 0) music.move(note, notes.pitch[note] + (event.key === "ArrowUp" ? 1 : -1));
+    if (note >= 0) music.move(note, music.carried + (event.key === "ArrowUp" ? 1 : -1));
     return true;
   }
   const to = { ArrowRight: Math.min(note + 1, notes.count - 1), ArrowLeft: Math.max(note - 1, 0), Home: 0, End: notes.count - 1, ArrowUp: neighbour(music, 1), ArrowDown: neighbour(music, -1) }[event.key];
