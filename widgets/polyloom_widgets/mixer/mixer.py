@@ -412,8 +412,8 @@ NO_SCORE: dict[str, Any] = {"perplexity": 0.0, "pinned_perplexity": 0.0, "change
 def _check_kinds(mix: object, prompt: object) -> None:
     kind = type(mix).__name__
     if mix is not None and not isinstance(mix, LanguageModel):
-        advice = " weave gives two things: mix, held_out = polyloom.weave(...)" if isinstance(mix, tuple) else ""
-        raise InputError(f"Expected a mix or a model, got {kind}.{advice}")
+        advice = "weave gives two things" if isinstance(mix, tuple) else "Weave texts into one first"
+        raise InputError(f"Expected a mix or a model, got {kind}. {advice}: mix, held_out = polyloom.weave(voices)")
     if not isinstance(prompt, str):
         raise InputError(f"Expected the prompt as text, got {type(prompt).__name__}.")
 
