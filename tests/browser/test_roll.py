@@ -261,6 +261,20 @@ def test_a_note_is_moved_by_key_and_taken_back(
     assert roll.score != before
 
 
+def test_keys_that_come_faster_than_python_all_count(
+    open_tab: Callable[..., Tab], roll: PianoRoll, tmp_path: Path
+) -> None:
+    page = alive(open_tab, roll, tmp_path).page
+    press(page, "Home", *["ArrowRight"] * 8)
+    pitch = int(roll.score.notes["pitch"][8])
+    page.evaluate(SLOW)
+    press(page, *["Shift+ArrowUp"] * 5, "Shift+ArrowDown")
+    page.wait_for_function("() => window.model.get('versions') === 3")
+    assert roll.score.notes["pitch"][roll.note] == pitch + 4
+    page.wait_for_timeout(400)
+    assert roll.versions == 3, "the first of them, and the last"
+
+
 def test_a_note_is_dragged_and_the_model_goes_on(
     open_tab: Callable[..., Tab], roll: PianoRoll, tmp_path: Path, shots: Path, made: polyloom.Generation
 ) -> None:

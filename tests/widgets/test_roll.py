@@ -141,6 +141,7 @@ def test_a_moved_note_and_a_model_that_goes_on(mixes: dict[Scheme, Layered], sch
     assert (roll.version, roll.versions) == (2, 3)
     roll.version = 0
     assert roll.score == before
+    assert roll.note == note, "the same note is chosen"
     assert facts(roll)["hand"].sum() == 0
 
 

@@ -183,9 +183,14 @@ class PianoRoll(Widget):
         with refusing():
             return sorted({whole("part", part, 0, max(0, len(self.parts) - 1)) for part in proposal["value"]})
 
-    def _another_version(self, change: object) -> None:
-        del change
+    def _another_version(self, change: Mapping[str, Any]) -> None:
+        """Show it, with the same note chosen where it is still there."""
+        old: int = change["old"]
+        before = self._versions[min(old, len(self._versions) - 1)]
+        step = int(before.steps[self.note, 0]) if 0 <= self.note < len(before.score) else -1
         self._publish()
+        if (same := self._shown.note_of(step)) >= 0:
+            self.note = same
 
     # -- what the page asks ------------------------------------------------------------------------------------------
 
