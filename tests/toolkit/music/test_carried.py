@@ -12,7 +12,7 @@ import pytest
 import polyloom
 from polyloom import AssociationModel, FileError, InputError, Layered, Sampling
 from polyloom.compose.recipe_file import CARRIED, MARK, carried_recipe
-from polyloom.music import MidiVocabulary, Score, read_abc, read_midi, write_midi
+from polyloom.music import MidiVocabulary, Score, read_abc, read_midi, write_midi, write_music
 from polyloom.music.constraints import allowed
 from polyloom.music.synth import write_wav
 from polyloom_datasets import load
@@ -39,16 +39,6 @@ def written(mix: Layered) -> polyloom.Generation:
     return mix.generate(np.array(begin), settings).fork(12, "Bar")
 
 
-def told(generation: polyloom.Generation) -> Score:
-    return REMI.score([*generation.scrub(0).tokens, *(step.token for step in generation.steps)])
-
-
-def save(generation: polyloom.Generation, path: Path) -> Path:
-    if path.suffix == ".wav":
-        return write_wav(told(generation), path, RATE, generation.recipe)
-    return write_midi(told(generation), path, generation.recipe)
-
-
 @pytest.fixture(params=["x.mid", "x.wav"])
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / request.param
@@ -60,7 +50,7 @@ def carrying(recipe: Any, path: Path) -> Path:
 
 def test_from_the_file_comes_the_file(mix: Layered, path: Path) -> None:
     first = written(mix)
-    recipe = polyloom.open_recipe(save(first, path))
+    recipe = polyloom.open_recipe(write_music(first, path))
     assert recipe == first.recipe
     assert recipe["tokens"][-1] == REMI.sentence_end
     assert recipe["only"] == list(first.sampling.only)
@@ -68,7 +58,7 @@ def test_from_the_file_comes_the_file(mix: Layered, path: Path) -> None:
     for given in (path, recipe):
         again = polyloom.replay(given, mix.with_weights(blues=9))
         assert again == first
-        assert save(again, path.with_stem("again")).read_bytes() == path.read_bytes()
+        assert write_music(again, path.with_stem("again")).read_bytes() == path.read_bytes()
 
 
 def test_a_score_and_its_sound_are_the_same_with_and_without(tmp_path: Path) -> None:

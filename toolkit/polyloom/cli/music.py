@@ -24,13 +24,13 @@ from polyloom.music.abc import read_abc, style
 from polyloom.music.augment import KEYS, augmented
 from polyloom.music.blocks import BlockVocabulary
 from polyloom.music.constraints import allowed, grammar
-from polyloom.music.midi import read_midi, write_midi
+from polyloom.music.midi import read_midi
 from polyloom.music.schemes import Scheme
 from polyloom.music.score import Score
 from polyloom.music.synth import RATE, write_wav
 from polyloom.music.theory.explaining import Level, explain
 from polyloom.music.vocabulary import MidiVocabulary
-from polyloom.music.written import score_of
+from polyloom.music.written import score_of, write_music
 from polyloom.tokens.vocabulary import SENTENCE_END, Ids
 from polyloom.tokens.word import WordVocabulary
 
@@ -256,9 +256,5 @@ def _vocabulary(model: LanguageModel) -> MidiVocabulary | BlockVocabulary:
 
 def _save(written: Generation, output: Path) -> None:
     """A tune and what it began with, as a file that says how it was made."""
-    score = score_of(written)
-    if output.suffix.lower() == ".wav":
-        write_wav(score, output, recipe=written.recipe)
-    else:
-        write_midi(score, output, written.recipe)
-    typer.echo(f"{output}: {score!r}")
+    write_music(written, output)
+    typer.echo(f"{output}: {score_of(written)!r}")

@@ -7,7 +7,7 @@ from polyloom.music.blocks import BlockVocabulary
 from polyloom.music.midi import read_midi, write_midi
 from polyloom.music.score import Score
 from polyloom.music.vocabulary import MidiVocabulary
-from polyloom.music.written import score_of
+from polyloom.music.written import score_of, write_music
 
 __all__ = [
     "BlockVocabulary",
@@ -19,4 +19,5 @@ __all__ = [
     "score_of",
     "theory",
     "write_midi",
+    "write_music",
 ]
