@@ -138,11 +138,25 @@ def test_a_mix_keeps_to_the_grammar_of_tokens(desk: tuple[polyloom.Layered, obje
     def broken(bound: tuple[tuple[int, ...], ...]) -> int:
         settings = Sampling(temperature=0.8, max_tokens=200, seed=4, min_p=0.05, bound=bound)
         families = [REMI.told[step.token][0] for step in desk[0].generate(opening(), settings).steps]
-        return sum((a in ("Pitch", "Long")) != (b in ("Duration", "Long")) for a, b in pairwise(families))
+        between = ("Velocity", "Long")
+        return sum((a in ("Pitch", *between)) != (b in ("Duration", *between)) for a, b in pairwise(families))
 
     assert broken(()) > 0
     assert broken(grammar(REMI)) == 0
     assert grammar(MidiVocabulary("events")) == ()
+
+
+@pytest.mark.parametrize("scheme", ["remi", "chords"])
+def test_what_scores_are_told_in_keeps_to_the_grammar(scheme: Scheme) -> None:
+    """Loud and soft notes, and one longer than the longest duration."""
+    vocabulary = MidiVocabulary(scheme, grid=4)
+    score = Score.of([(0, 20_000, 40, 30), *((480 * n, 480, 60 + n % 7, 50 + 50 * (n % 2)) for n in range(16))])
+    ids = vocabulary.tokens(score)
+    settings, flat = Sampling(bound=grammar(vocabulary)), np.zeros(vocabulary.size)
+    assert all(id in settings.law(flat, ids[:at]).tokens for at, id in enumerate(ids.tolist()))
+    model = polyloom.AssociationModel.fit([ids] * 3, vocabulary, order=4)
+    written = model.generate("Bar Pitch_60", replace(settings, seed=1, max_tokens=80))
+    assert len(set(vocabulary.score([step.token for step in written.steps]).notes["velocity"].tolist())) > 1
 
 
 def test_what_is_bound_follows_and_nothing_else_does() -> None:

@@ -7,8 +7,9 @@ lies beyond it, no metre but its own is told, and no note begins and outlasts a 
 
     Sampling(bound=grammar(vocabulary))
 
-A pitch is followed by its duration, which follows nothing else.  A model of one style keeps to that by itself; a mix
-does not always, because a style that has never seen what stands here falls back to tokens that are common anywhere.
+A pitch is followed by its velocity if that changes, and by its duration, which follow nothing else.  A model of one
+style keeps to that by itself; a mix does not always, because a style that has never seen what stands here falls back to
+tokens that are common anywhere.
 """
 
 from collections.abc import Callable
@@ -48,10 +49,11 @@ def allowed(
 
 
 def grammar(vocabulary: MidiVocabulary) -> tuple[tuple[int, ...], ...]:
-    """For `Sampling(bound=…)`: pitches and long durations, and the durations that follow them; () for events."""
-    everything = {family: tuple(_ids(vocabulary, family, lambda _: True)) for family in ("Pitch", "Long", "Duration")}
-    pitch, long, duration = everything.values()
-    return (pitch + long, long + duration) if duration else ()
+    """For `Sampling(bound=…)`: what a duration is still to follow, and what may stand there; () for events."""
+    families = ("Pitch", "Velocity", "Long", "Duration")
+    pitch, velocity, long, duration = (tuple(_ids(vocabulary, family, lambda _: True)) for family in families)
+    between = velocity + long
+    return (pitch + between, between + duration) if duration else ()
 
 
 def _chromas(key: Key) -> set[int]:
