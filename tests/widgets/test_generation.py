@@ -104,6 +104,25 @@ def test_what_the_page_may_set(view: GenerationView) -> None:
     assert view.settings == Sampling(temperature=0.8, seed=9, max_tokens=30)
 
 
+def test_a_page_asks_for_no_text_without_end(view: GenerationView, mix: Layered) -> None:
+    page = Page(view)  # type: ignore[arg-type]
+    (told,) = page.report(sampling={**view.sampling, "max_tokens": 2_001})
+    assert told.startswith("A text may have 2,000 tokens here, got 2,001. Python may ask for more: ")
+    assert view.sampling["max_tokens"] == 30
+    assert page.report(sampling={**view.sampling, "max_tokens": 2_000}) == []
+    assert GenerationView(mix, PROMPT, Sampling(max_tokens=5_000)).settings.max_tokens == 5_000
+
+
+def test_all_texts_together_have_an_end(view: GenerationView, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polyloom_widgets.generation.generation.TOKENS", 40)
+    view.write()
+    view.write()
+    with pytest.raises(InputError, match=r"have 60 tokens, and from 40 on no other is begun"):
+        view.write()
+    assert "no other is begun" in Page(view).ask({"op": "fork", "id": 1, "leaf": 0, "step": 2})["error"]  # type: ignore[arg-type]
+    assert len(view.leaves) == 2
+
+
 def test_what_cannot_be_shown(mix: Layered) -> None:
     with pytest.raises(InputError, match="Expected a model"):
         GenerationView("text")  # type: ignore[arg-type]

@@ -287,3 +287,10 @@ def test_forms(roll: PianoRoll, tmp_path: Path) -> None:
     assert roll.to_html(tmp_path / "roll.html").stat().st_size < 300_000
     steps = facts(roll)["step"]
     assert set(roll._export()[0]["reasons"]) == {str(step) for step in steps if step >= 0}
+
+
+def test_a_tune_does_not_grow_without_end(roll: PianoRoll, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polyloom_widgets.roll.versions.LONGEST", 100)
+    told = page(roll).ask({"op": "go_on", "id": 1, "note": len(roll.score) - 1})["error"]
+    assert told == f"This tune has grown to {len(roll.generation.steps)} tokens. Go on from an earlier note."
+    assert "error" not in page(roll).ask({"op": "go_on", "id": 2, "note": first_written(roll)})

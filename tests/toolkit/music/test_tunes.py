@@ -45,7 +45,9 @@ def test_chords_sound_below_until_the_next() -> None:
     ("text", "said"),
     [("K:C\nC2 (3DEF", "is not of the part"), ("C D E", "no field"), ("X:1", "ends in its key"), ("K:H\nC", "Expected"),
      ("L:0\nK:C\nC", "length such as"), ("M:C\nK:C\nC", "metre such as"), ("Q:fast\nK:C\nC", "tempo such as"),
-     ('K:C\n"H"C', "root"), ("K:C\nC,,,,,,,", "pitch"), ("K:C\nC///", "is not of"), ("K:C\nC/0", "length")],
+     ('K:C\n"H"C', "root"), ("K:C\nC,,,,,,,", "pitch"), ("K:C\nC///", "is not of"), ("K:C\nC/0", "length"),
+     ("L:1e999999999\nK:C\nC", "length such as"), ("L:1/0\nK:C\nC", "length such as"),
+     ("K:C\nC" + "9" * 5000, "length"), ("K:C\nC" + "'" * 99_999, "is not of the part")],
 )  # fmt: skip
 def test_what_is_not_read_is_told(text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):

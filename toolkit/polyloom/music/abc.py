@@ -24,9 +24,10 @@ TICKS = 480  # a beat
 MELODY, BELOW = 88, 64  # velocities
 LOWEST = 43  # the G that is lowest among the roots of chords
 FIELD = re.compile(r"([A-Z]):\s*(.*)")
-NOTE = r"(?:\^|_|=)?[A-Ga-g][,']*"
+NOTE = r"(?:\^|_|=)?[A-Ga-g][,']{0,9}"
+LENGTH = r"\d{0,3}(?:/\d{0,3})?"
 TOKEN = re.compile(
-    rf'\s*(?:"(?P<symbol>[^"]+)"|(?P<bar>\|\]|\|\||\|)|(?P<tones>\[(?:{NOTE})+\]|{NOTE}|z)(?P<length>\d*(?:/\d*)?))\s*'
+    rf'\s*(?:"(?P<symbol>[^"]+)"|(?P<bar>\|\]|\|\||\|)|(?P<tones>\[(?:{NOTE})+\]|{NOTE}|z)(?P<length>{LENGTH}))\s*'
 )
 PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 SIGNS = {"^": 1, "_": -1, "=": 0}
@@ -135,10 +136,7 @@ def _length(text: str) -> Fraction:
 
 
 def _fraction(text: str, name: str) -> Fraction:
-    try:
-        found = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        found = Fraction(0)
+    found = Fraction(text) if re.fullmatch(r"\d{1,3}(/[1-9]\d{0,2})?", text) else Fraction(0)
     if not 0 < found <= 4:
         raise InputError(f"{name}: is a length such as 1/8, got {text!r}.")
     return found

@@ -29,6 +29,8 @@ from polyloom_widgets.generation.leaves import Leaf, begun, described, forked, g
 
 CHUNK = 4  # tokens that are written before the page hears of them
 LEAVES = 64
+TOKENS = 8_000  # of all texts, before another one is begun: all of them travel with each answer
+LONGEST = 2_000  # tokens of a text that a page may ask for
 OWN = "the mix"  # what the model that was given is called
 SETTINGS = ("temperature", "seed", "max_tokens", "top_p")
 KEPT_OFFLINE = ("prompt", "leaves", "leaf", "other", "step", "voices", "mixes", "sampling", "recipes")
@@ -78,8 +80,8 @@ class GenerationView(Widget):
         with self.hold_sync():
             self.mixes, self.voices = list(self._models), _voices(self._models.values())
             self.model = speaker
-            self.sampling = {name: getattr(settings, name) for name in SETTINGS}
             self._rest = settings
+            self.sampling = {name: getattr(settings, name) for name in SETTINGS}
             self.prompt = given.prompt if given else prompt
             if given:
                 self._leaves.append(Leaf(given, OWN, stopped=True))
@@ -127,6 +129,11 @@ class GenerationView(Widget):
     def _add(self, leaf: Leaf) -> None:
         if len(self._leaves) >= LEAVES:
             raise InputError(f"A view holds {LEAVES} texts. Make a new one: GenerationView(model, prompt).")
+        if (held := sum(len(one.generation.steps) for one in self._leaves)) >= TOKENS:
+            raise InputError(
+                f"The texts of this view have {held:,} tokens, and from {TOKENS:,} on no other is begun. "
+                "Make a new one: GenerationView(model, prompt)."
+            )
         self._leaves.append(leaf)
         self._show(len(self._leaves) - 1)
 
@@ -174,7 +181,12 @@ class GenerationView(Widget):
             given = proposal["value"]
             if set(given) != set(SETTINGS):
                 raise InputError(f"Expected {', '.join(SETTINGS)}, got {', '.join(map(str, given)) or 'nothing'}.")
-            Sampling(**given)
+            most = max(LONGEST, self._rest.max_tokens)
+            if Sampling(**given).max_tokens > most:
+                raise InputError(
+                    f"A text may have {most:,} tokens here, got {given['max_tokens']:,}. Python may ask for more: "
+                    "GenerationView(model, prompt, Sampling(max_tokens=…))."
+                )
         return given
 
     @traitlets.validate("leaf")

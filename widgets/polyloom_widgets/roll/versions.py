@@ -25,6 +25,7 @@ from polyloom_widgets.generation.leaves import Leaf, forked, grown
 
 CHUNK = 8  # tokens that are written before the page hears of them
 ROOM = 48  # tokens at least that a model may write from a note on
+LONGEST = 1_000  # tokens to which a tune may grow so
 WRITER = "the model"
 
 Steps = NDArray[np.int64]
@@ -92,11 +93,14 @@ def moved(version: Version, note: object, pitch: object) -> tuple[Version, int]:
 def gone_on(version: Version, note: object, model: LanguageModel | None, number: int) -> Version:
     """What the model writes from a note on, the first tokens of it; under another `model` if one is given.
 
-    Where no hand moved a note before, it goes on with other dice.  InputError for a note that no model wrote.
+    Where no hand moved a note before, it goes on with other dice.  InputError for a note that no model wrote, or after
+    which the tune would grow too long.
     """
     step, made = version.step_of(note), version.own.generation
     before = [one for one in version.moved if one <= step]
     first = min([*before, step])
+    if step + ROOM > max(made.sampling.max_tokens, LONGEST):
+        raise InputError(f"This tune has grown to {len(made.steps):,} tokens. Go on from an earlier note.")
     settings = replace(made.sampling, max_tokens=max(made.sampling.max_tokens, step + ROOM))
     settings = settings if before else replace(settings, seed=made.sampling.seed + 1)
     leaf = forked(version.own, number, first, None, WRITER, model, settings)
