@@ -205,6 +205,48 @@ def test_an_explanation_says_facts_only(symbol: str, level: str) -> None:
         assert {note.chroma for note in map(Note, (low, high))} <= substitute.chromas
 
 
+# Questions of the kinds that machines are asked to see whether they know harmony: to spell and to name chords, to find
+# keys, intervals and functions (Kruspe, "Harmonic Reasoning in Large Language Models", 2024; the examinations of the
+# Royal Conservatory in Pond and Fujinaga, 2025).  The answers are by hand, note by note.
+QUESTIONS = {
+    "Which notes are in G7, and where does it lead?":
+        (lambda: (chord("G7").notes, explain("G7").facts["resolves_to"]), (("G", "B", "D", "F"), "C")),
+    "Which seventh chord has the tritone of D7?":
+        (lambda: (explain("D7").facts["substitute"], explain("D7").facts["tritone"], chord("Ab7").notes),
+         ("Ab7", ["F#", "C"], ("Ab", "C", "Eb", "Gb"))),
+    "Spell a diminished seventh on F sharp, and say every interval.":
+        (lambda: (chord("F#dim7").notes, explain("F#dim7").facts["intervals"]),
+         (("F#", "A", "C", "Eb"), ["m3", "d5", "d7"])),
+    "What is F A C D, with F in the bass, and with D?":
+        (lambda: [str(names(notes.split())[0]) for notes in ("F A C D", "D F A C")], ["F6", "Dm7"]),
+    "Which notes has the relative minor of E flat major?":
+        (lambda: (str(Key.of("Eb").relative), Key.of("Eb").relative.scale),
+         ("C minor", ("C", "D", "Eb", "F", "G", "Ab", "Bb"))),
+    "What are the triads on the seven steps of A major?":
+        (lambda: [str(roman(chord(one), Key.of("A"))) for one in ["A", "Bm", "C#m", "D", "E", "F#m", "G#dim"]],
+         ["I", "ii", "iii", "IV", "V", "vi", "vii°"]),
+    "What does B7 do in Am F B7 E7 Am, and which of its notes are not in the key?":
+        (lambda: (str(roman(chord("B7"), Key.of("A minor"))),
+                  [note for note in chord("B7").notes if note not in Key.of("A minor").scale]),
+         ("V7/V", ["D#", "F#"])),
+    "Why does Fm7 Bb7 C come home in C, and where is Fm7 from?":
+        (lambda: [turn.name for turn in progression(["Fm7", "Bb7", "C"], "C").turns], ["backdoor", "modal mixture"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_is_answered_note_by_note(question: str) -> None:
+    answer, expected = QUESTIONS[question]
+    assert answer() == expected
+
+
+@pytest.mark.parametrize("root", NOTES)
+def test_a_substitute_is_spelled_as_people_write_it(root: str) -> None:
+    found = explain(f"{root}7").facts["substitute"]
+    assert len(found) <= 3
+    assert semitones(interval(root, chord(found).root)) == 6
+
+
 def test_explanations_by_level() -> None:
     assert str(explain("G7", "musician")) == "G7: G B D F (1 3 5 b7). Resolves to C; Db7 has the same tritone, B–F."
     assert "a major third" in str(explain("G7"))

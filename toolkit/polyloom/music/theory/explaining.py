@@ -16,6 +16,7 @@ from polyloom.errors import InputError
 from polyloom.music.theory.chord import Chord, chord
 from polyloom.music.theory.interval import interval, spoken
 from polyloom.music.theory.key import Key
+from polyloom.music.theory.note import simplest
 from polyloom.music.theory.progression import Progression, Turn, progression
 
 Level = Literal["beginner", "student", "musician"]
@@ -86,7 +87,7 @@ def chord_facts(one: Chord) -> dict[str, Any]:
         "intervals": [interval(one.root, note) for note in one.notes[1:]],
         "tensions": [name for name in one.degrees if int(name.lstrip("#b")) > 7], "tritone": tritone,
         "resolves_to": str(one.root.up(-1)) if one.dominant else None,
-        "substitute": f"{one.root.up(-6)}7" if one.dominant else None,
+        "substitute": f"{simplest(one.root.up(-6).chroma, -1)}7" if one.dominant else None,
     }  # fmt: skip
 
 
