@@ -188,6 +188,9 @@ def test_a_note_says_why(open_tab: Callable[..., Tab], files: dict[str, Path], m
     shares = page.locator(".pl-note-shares .pl-voice").first.inner_text().replace("\u202f", " ").split("\n")[-1]
     assert shares == f"{said.loudest} {round(100 * said.shares[said.loudest])} %"
     assert page.locator(".pl-other").count() == len(said.candidates)
+    assert (
+        page.locator(".pl-other[data-came] .pl-other-name").inner_text() == page.locator(".pl-note-name").inner_text()
+    )
     assert page.locator("button.pl-other").count() == 0, "without Python no note can be moved"
     assert not page.get_by_role("button", name="Continue from here").is_visible()
     box = page.locator(FIELD).bounding_box()
@@ -291,6 +294,7 @@ def test_a_note_is_dragged_and_the_model_goes_on(
     step = int(np.frombuffer(roll.facts, np.int32).reshape(-1, 8)[roll.note, 6])
     assert pitch == int(made.steps[step].piece.removeprefix("Pitch_")) + 3
     settled(page)
+    assert page.locator(".pl-chip-hand").is_visible(), "the legend tells it now"
     tab.shoot(shots / "roll-moved.png")
     page.get_by_role("button", name="Continue from here").click()
     page.wait_for_function("() => window.model.get('versions') === 3")

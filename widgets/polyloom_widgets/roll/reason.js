@@ -45,9 +45,12 @@ export function reasonLine(music, life) {
     write(name, calledNote(music, note));
     write(place, [placeName(music, start[note]), lengthName(end[note] - start[note]), who, bits, loud].filter(Boolean).join(" · "));
     shares.replaceChildren(...(reason ? sharesOfNote(music, reason) : []));
-    const most = roundEnd(Math.max(0, ...(reason?.others ?? []).map(([, , p]) => p)));
+    const came = music.notes.pitch[note];
+    const listed = reason ? [...reason.others] : [];
+    if (reason && !listed.some(([, pitch]) => pitch === came)) listed.push(["", came, reason.p]);
+    const most = roundEnd(Math.max(0, ...listed.map(([, , p]) => p)));
     const free = note === music.note && music.movable(note);
-    others.replaceChildren(...(reason?.others ?? []).map((other) => make("li", {}, alternative(other, music.notes.pitch[note], most, free))));
+    others.replaceChildren(...listed.map((other) => make("li", {}, alternative(other, came, most, free))));
   };
   return { element, draw };
 }

@@ -23,13 +23,14 @@ export function tracks(music, life) {
   });
 
   const draw = () => {
-    const now = JSON.stringify([music.parts, music.voices]);
+    const { step, hand } = music.notes;
+    const now = JSON.stringify([music.parts, music.voices, step.some((one) => one < 0), hand.some((one) => one > 0)]);
     if (now !== listed) {
       listed = now;
       const [letters, classes] = [lettersFor(music.names), namedClasses(music.names)];
       const coloured = music.voices.length === 0;
       list.replaceChildren(...music.parts.map((name, part) => strip(name, part, coloured ? chip(letters[part], classes[part]) : "")));
-      legend.replaceChildren(...(coloured ? [] : [...music.voices.map((name, n) => make("span", { class: "pl-voice" }, chip(letters[n], classes[n]), name)), ...unvoiced()]));
+      legend.replaceChildren(...(coloured ? [] : [...music.voices.map((name, n) => make("span", { class: "pl-voice" }, chip(letters[n], classes[n]), name)), ...unvoiced(music)]));
     }
     attribute(list, "hidden", music.parts.length < 2);
     attribute(legend, "hidden", music.voices.length === 0);
@@ -41,11 +42,11 @@ export function tracks(music, life) {
   return { element, draw };
 }
 
-/** Notes that no layer chose. */
-const unvoiced = () => [
-  make("span", { class: "pl-voice" }, make("span", { class: "pl-chip pl-chip-given", "aria-hidden": "true" }), "given"),
-  make("span", { class: "pl-voice" }, make("span", { class: "pl-chip pl-chip-hand", "aria-hidden": "true" }, "✎"), "by hand"),
-];
+/** What notes are called that no layer chose, where there are some. @param {Music} music */
+function unvoiced({ notes: { step, hand } }) {
+  const one = (/** @type {string} */ kind, /** @type {string} */ letter, /** @type {string} */ name) => make("span", { class: "pl-voice" }, make("span", { class: `pl-chip pl-chip-${kind}`, "aria-hidden": "true" }, letter), name);
+  return [...(step.some((said) => said < 0) ? [one("given", "", "given")] : []), ...(hand.some((put) => put > 0) ? [one("hand", "✎", "by hand")] : [])];
+}
 
 /** @param {string} name @param {number} part @param {Node | string} mark */
 function strip(name, part, mark) {
