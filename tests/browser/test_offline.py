@@ -366,3 +366,22 @@ def test_no_serious_fault_and_nothing_sticks_out(
         assert tall <= 580
     Hand(tab.page).button("Recipe").click()
     assert tab.faults() == []
+
+
+def test_in_a_frame_it_takes_the_colours_around_it(open_tab: Callable[..., Tab], file: Path) -> None:
+    """As in an output of JupyterLab, whose theme is not the system's."""
+    page, address = open_tab().page, "http://127.0.0.1:9/"
+    around = (
+        "<!doctype html><title>lab</title><link rel=icon href=data:,><body data-jp-theme-light=false><iframe src=/in>"
+    )
+    page.route(address, lambda route: route.fulfill(body=around, content_type="text/html"))
+    page.route(f"{address}in", lambda route: route.fulfill(path=file, content_type="text/html"))
+    page.goto(address)
+    desk, dark = page.frame_locator("iframe").locator(".polyloom"), []
+    for theme in ("false", "true"):
+        page.evaluate("(light) => { document.body.dataset.jpThemeLight = light; }", theme)
+        desk.evaluate("() => new Promise(requestAnimationFrame)")
+        colours = [desk.evaluate("one => getComputedStyle(one).backgroundColor")]
+        colours += [desk.evaluate("() => getComputedStyle(document.body).backgroundColor")]
+        dark.append([colour == "rgb(17, 17, 17)" for colour in colours])
+    assert dark == [[True, True], [False, False]]
