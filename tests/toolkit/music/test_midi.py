@@ -45,6 +45,8 @@ def test_tracks_and_programs_are_kept(tmp_path: Path) -> None:
 def test_seconds_follow_the_tempo() -> None:
     score = Score.of([(0, 3840, 60)], tempi=((0, 500_000), (960, 1_000_000), (1920, 250_000)))
     assert [score.seconds(tick) for tick in (0, 480, 960, 1440, 1920, 3840)] == [0, 0.5, 1, 2, 3, 4]
+    assert score.times([[0, 3840], [1200, 960]]).tolist() == [[0, 4], [1.5, 1]]
+    assert score.spans().tolist() == [[0], [4]]
     assert score.stretched(2).seconds(3840) == 8
     assert score.stretched(2).notes is not None
 
@@ -120,6 +122,14 @@ def test_pieces_of_a_file_of_type_2_come_one_after_another(tmp_path: Path) -> No
         file.tracks.append(mido.MidiTrack([on, off]))
     file.save(tmp_path / "x.mid")
     assert read_midi(tmp_path / "x.mid").notes["onset"].tolist() == [0, 96]
+
+
+def test_a_key_that_there_is_not_is_told(tmp_path: Path) -> None:
+    path = write_midi(Score.of([(0, 480, 60)]), tmp_path / "x.mid")
+    tempo, key = b"\xff\x51\x03\x07\xa1\x20", b"\xff\x59\x02\x0b\x05\x00"  # eleven sharps, in place of the tempo
+    path.write_bytes(path.read_bytes().replace(tempo, key))
+    with pytest.raises(FileError, match="11 sharps"):
+        read_midi(path)
 
 
 @pytest.mark.long

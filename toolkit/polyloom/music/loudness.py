@@ -36,8 +36,9 @@ def powers(score: Score) -> NDArray[np.float64]:
     seconds = min(score.seconds(score.end), LONGEST)
     found = np.zeros(ceil(seconds / STRETCH) + 1)
     tone = 0.5 * sum(share**2 for share in PARTIALS)
-    for onset, duration, _, velocity, channel, *_ in score.notes.tolist():
-        begin, end = score.seconds(onset), min(score.seconds(onset + duration), LONGEST)
+    begins, ends = score.spans()
+    columns = [begins, np.minimum(ends, LONGEST), score.notes["velocity"], score.notes["channel"]]
+    for begin, end, velocity, channel in zip(*(column.tolist() for column in columns), strict=True):
         first, last = int(begin / STRETCH), int(end / STRETCH)
         edges = np.clip(STRETCH * np.arange(first, last + 2), begin, max(begin, end)) - begin
         fade = DRUM if channel == DRUMS else FADE

@@ -36,7 +36,7 @@ def read_midi(path: str | os.PathLike[str]) -> Score:
     mido = need("mido", "music", "Reading MIDI")
     try:
         file = mido.MidiFile(place, clip=True)
-    except (EOFError, OSError, ValueError, IndexError, KeyError, LookupError, TypeError) as error:
+    except (EOFError, OSError, ValueError, LookupError, TypeError, mido.KeySignatureError) as error:
         said = str(error) or "it breaks off"
         raise FileError(f"{place} cannot be read as MIDI: {said}. Export it again from where it was made.") from None
     if file.ticks_per_beat <= 0:

@@ -10,11 +10,12 @@ which says by how much.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from polyloom.errors import InputError
 from polyloom.real import real
@@ -107,12 +108,26 @@ class Score:
 
     def seconds(self, tick: int) -> float:
         """When a tick is heard."""
-        found, (at, tempo) = 0.0, self.tempi[0]
-        for start, then in (*self.tempi[1:], (tick, 0)):
-            if start >= tick:
-                break
-            found, at, tempo = found + (start - at) * tempo, start, then
-        return (found + (max(tick, at) - at) * tempo) / (1e6 * self.ticks_per_beat)
+        return float(self.times(tick))
+
+    def times(self, ticks: ArrayLike) -> NDArray[np.float64]:
+        """When each of the ticks is heard, in seconds, float64 of their shape."""
+        starts, tempi, before = self._clock
+        given = np.maximum(np.asarray(ticks, np.float64), 0)
+        at = np.searchsorted(starts, given, side="right") - 1
+        passed: NDArray[np.float64] = before[at] + (given - starts[at]) * tempi[at]
+        return passed / (1e6 * self.ticks_per_beat)
+
+    def spans(self) -> NDArray[np.float64]:
+        """When each note begins and when it ends, in seconds, float64 (2, n)."""
+        onsets = self.notes["onset"]
+        return self.times([onsets, onsets + self.notes["duration"]])
+
+    @cached_property
+    def _clock(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Of each tempo its first tick, its microseconds a beat, and Σ ticks · microseconds before it, (tempi,)."""
+        starts, tempi = np.array(self.tempi, np.float64).T
+        return starts, tempi, np.concatenate([[0.0], np.cumsum(np.diff(starts) * tempi[:-1])])
 
     def chroma(self) -> NDArray[np.float64]:
         """For how many beats each of the 12 notes sounds, C first, float64 (12,), drums left out; for `find_key`."""

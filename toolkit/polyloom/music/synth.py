@@ -49,9 +49,10 @@ def summed(score: Score, rate: int = RATE) -> Samples:
         raise InputError(f"The score lasts {seconds:,.0f} s; at most {LONGEST:,} s are rendered.")
     sound = np.zeros(int(np.ceil((seconds + RELEASE) * rate)) + 1)
     drums = np.random.default_rng(0).standard_normal(rate)
-    for onset, duration, pitch, velocity, channel, *_ in score.notes.tolist():
-        start = round(score.seconds(onset) * rate)
-        held = max(1, round(score.seconds(onset + duration) * rate) - start)
+    columns = [*score.spans(), *(score.notes[name] for name in ("pitch", "velocity", "channel"))]
+    for begin, end, pitch, velocity, channel in zip(*(column.tolist() for column in columns), strict=True):
+        start = round(begin * rate)
+        held = max(1, round(end * rate) - start)
         shape = envelope(held, rate, DRUM if channel == DRUMS else FADE)
         wave = drums[: len(shape)] if channel == DRUMS else _tone(pitch, len(shape), rate)
         size = min(len(shape), len(wave), len(sound) - start)

@@ -68,7 +68,7 @@ class ListenAB(Widget):
         with self.hold_sync():
             self.names, self.votes = named, list(votes)
             self.notes_a, self.notes_b = (_heard(score) for score in scores)
-            self.bars = [[score.seconds(tick) for tick in score.bars()] for score in scores]
+            self.bars = [score.times(score.bars()).tolist() for score in scores]
             self.levels = _levelled([loudness(score) for score in scores])
 
     @property
@@ -125,8 +125,7 @@ class ListenAB(Widget):
 def _heard(score: Score) -> bytes:
     """See `notes_a`, in the order of their beginnings."""
     notes = score.notes
-    starts = np.array([score.seconds(tick) for tick in notes["onset"].tolist()])
-    ends = np.array([score.seconds(tick) for tick in (notes["onset"] + notes["duration"]).tolist()])
+    starts, ends = score.spans()
     columns = [starts, ends - starts, notes["pitch"], notes["velocity"], notes["channel"] == DRUMS]
     return np.column_stack(columns).astype("<f4").tobytes()
 
