@@ -267,3 +267,11 @@ def test_a_cursor_out_of_range_is_the_nearest_step(woven: tuple[Layered, HeldOut
     desk.undo()
     assert (desk.cursor, desk.weights["sea"]) == (0, 1)
     desk.close()
+
+
+def test_words_that_nobody_knows_are_named(woven: tuple[Layered, HeldOut]) -> None:
+    desk = Mixer(woven[0], prompt="At night the zyx, the ploo and the zyx")
+    assert desk.bars["unknown"] == ["zyx", "ploo"]
+    desk.prompt = "At night the"
+    assert desk.bars["unknown"] == []
+    desk.close()

@@ -42,9 +42,7 @@ def prompt_text(given: str | None) -> str:
 def unknown_words(model: LanguageModel, prompt: str) -> list[str]:
     """The words of a prompt that the model reads as `<unk>`, each once; a note names them."""
     vocabulary = model.vocabulary
-    if vocabulary.unknown is None or not isinstance(vocabulary, WordVocabulary):
-        return []
-    found = [word for word in dict.fromkeys(vocabulary.split(prompt)) if _is_unknown(vocabulary, word)]
+    found = vocabulary.unknown_words(prompt) if isinstance(vocabulary, WordVocabulary) else []
     if found:
         shown = ", ".join(map(repr, found[:SHOWN])) + (f" and {len(found) - SHOWN} more" if found[SHOWN:] else "")
         note(f"not in the vocabulary, read as <unk>: {shown}")
@@ -67,10 +65,6 @@ def _in_folder(path: Path) -> LanguageModel:
     if not (path / CONFIG).is_file():
         raise InputError(f"{path} is a folder without a {CONFIG}, so it holds no model. Name a model in it.")
     return load(path)
-
-
-def _is_unknown(vocabulary: Vocabulary, word: str) -> bool:
-    return bool((vocabulary.encode(word) == vocabulary.unknown).any())
 
 
 def _is_text(path: Path) -> bool:

@@ -66,6 +66,12 @@ class WordVocabulary(Vocabulary):
         """The tokens of `text`, line breaks included, before any of them is looked up."""
         return TOKEN.findall(text)
 
+    def unknown_words(self, text: str) -> list[str]:
+        """The words of a text that are read as `<unk>`, each once; none if the vocabulary has no such piece."""
+        if self.unknown is None:
+            return []
+        return [word for word in dict.fromkeys(self.split(text)) if (self.encode(word) == self.unknown).any()]
+
     def _encode(self, text: str) -> list[int]:
         tokens = self.split(text)
         if LINE_BREAK not in self._ids:

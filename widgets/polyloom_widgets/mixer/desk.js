@@ -10,7 +10,7 @@ import { effective, sameNumbers, sharesOf } from "./mixing.js";
 
 /** @typedef {import("./mixing.js").Step} Step */
 /** @typedef {{name: string, base: boolean, start: number}} Layer */
-/** @typedef {{key: number, before: string, after: string, tokens: number[], pieces: string[], rest: number[], actual: number, actual_piece: string | null}} Bars */
+/** @typedef {{key: number, before: string, after: string, tokens: number[], pieces: string[], rest: number[], actual: number, actual_piece: string | null, unknown?: string[]}} Bars */
 /** @typedef {{slices: {name: string, start: number, stop: number}[], positions: number, total: number, places: number}} Score */
 /** @typedef {{weights: number[], pinned: number[], key: number, perplexity: number, pinned_perplexity: number, change: number, half: number,
  *    slices: {name: string, now: number, pinned: number}[], bars: {token: number, p: number, parts: number[]}[], actual_rank: number | null}} Exact */

@@ -107,7 +107,7 @@ function openDesk(model, life, root) {
   life.width(root, (width) => attribute(root, "data-lying", width < BARS + STRIP * desk.layers.length));
   life.listen(root, "keydown", (/** @type {KeyboardEvent} */ event) => keys(event, desk, () => recipePart.leave() || receiptPart.leave()));
   draw();
-  return [toolbarPart.element, recipePart.element, banner, textPart.element, surface, receiptPart.element, musicPart.element, generatePart.element, closerPart.element, speech];
+  return [toolbarPart.element, recipePart.element, banner, textPart.element, textPart.strange, surface, receiptPart.element, musicPart.element, generatePart.element, closerPart.element, speech];
 }
 
 /** Ctrl+Z and Escape, wherever the focus is inside. @param {KeyboardEvent} event @param {Desk} desk @param {() => boolean} leave */

@@ -23,6 +23,7 @@ from polyloom.compose.recipe import members
 from polyloom.documents import Documents, Ids
 from polyloom.errors import InputError, PolyloomError
 from polyloom.model import Floats, LanguageModel
+from polyloom.tokens.word import WordVocabulary
 from polyloom_widgets.base.widget import Widget, refusing
 from polyloom_widgets.mixer import closer, still
 from polyloom_widgets.mixer.bars import Bars
@@ -200,6 +201,9 @@ class Mixer(Widget):
         self.error = ""
         self.bars_p, self.bars = b"", {}  # the two belong together: no page may draw one with the other's past
         described, self.bars_p = self._bars.message()
+        vocabulary = self.mix.vocabulary
+        if self.place == -1 and isinstance(vocabulary, WordVocabulary):
+            described["unknown"] = vocabulary.unknown_words(self.prompt)
         self.keys_p = self._bars.keys()
         self.bars = described
 

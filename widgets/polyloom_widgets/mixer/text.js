@@ -8,6 +8,7 @@ import { attribute, button, make, switchOff, write } from "../base/dom.js";
 /** @typedef {import("./picture.js").Picture} Picture */
 
 const REST = 250; // milliseconds
+const NAMED_WORDS = 5; // unknown ones that are named
 
 /** @param {import("./desk.js").Desk} desk @param {import("../base/dom.js").Lifetime} life */
 export function text(desk, life) {
@@ -23,6 +24,7 @@ export function text(desk, life) {
   const on = button("One word on", { class: "pl-button pl-icon" }, "›");
   const where = make("span", { class: "pl-where" });
   const element = make("div", { class: "pl-text", role: "group", "aria-label": "Text" }, kinds, input, passage, make("span", { class: "pl-pair pl-steps" }, back, where, on));
+  const strange = make("p", { class: "pl-muted pl-strange", role: "status" });
   let place = 0; // where the held-out text was left
 
   const typed = () => input.value.replace(/↵/g, "\n");
@@ -59,8 +61,10 @@ export function text(desk, life) {
       const prompt = String(desk.model.get("prompt") ?? "").replace(/\r?\n/g, "↵");
       if (input.value !== prompt) input.value = prompt;
     }
+    const unknown = bars?.unknown ?? [];
+    write(strange, unknown.length ? `not in the vocabulary, read as <unk>: ${unknown.slice(0, NAMED_WORDS).join(", ")}${unknown.length > NAMED_WORDS ? " and more" : ""}` : "");
     write(before, (reading ? bars?.before ?? "" : bars?.before || desk.model.get("prompt") || "").replace(/\n/g, "↵"));
     write(after, (bars?.after ?? "").replace(/\n/g, "↵"));
   };
-  return { element, draw };
+  return { element, strange, draw };
 }
