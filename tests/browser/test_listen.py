@@ -83,6 +83,7 @@ def test_it_plays_on_where_it_is_switched(open_tab: Callable[..., Tab], files: d
 def test_blind_it_gives_nothing_away_and_counts(open_tab: Callable[..., Tab], files: dict[str, Path]) -> None:
     page = opened(open_tab, files["two"]).page
     page.get_by_role("button", name="Can you tell them apart?").click()
+    settled(page)
     assert not page.locator(".pl-both-rolls").is_visible()
     assert page.get_by_text("as it was").count() == 0
     assert page.locator(".pl-side:visible").all_inner_texts() == ["A", "B", "X"]

@@ -1,5 +1,6 @@
 """Sound in the page: the same notes as Python renders, no clicks at loops, and soon after the hand has asked for it."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ import pytest
 
 from browser.tab import Tab
 from polyloom.music import Score
-from polyloom.music.synth import PARTIALS, rendered
+from polyloom.music.synth import PARTIALS, rendered, summed
 from polyloom_widgets.base import bundle as module
 from polyloom_widgets.base.bundle import bundle
 
@@ -25,6 +26,33 @@ OFFLINE = """async ({ notes, seconds, rate }) => {
   const timbre = new Timbre(context);
   for (const note of notes) timbre.strike(context.destination, note, note.start);
   return [...(await context.startRendering()).getChannelData(0)];
+}"""
+LIMITED = """async ({ notes, seconds, rate }) => {
+  const context = new OfflineAudioContext(2, seconds * rate, rate);
+  const [timbre, limit, merger] = [new Timbre(context), limiter(context), context.createChannelMerger(2)];
+  const out = context.createGain();
+  out.connect(merger, 0, 0);
+  out.connect(limit).connect(merger, 0, 1);
+  merger.connect(context.destination);
+  for (const note of notes) timbre.strike(out, note, note.start);
+  const found = await context.startRendering();
+  return [0, 1].map((channel) => [...found.getChannelData(channel)]);
+}"""
+# How many notes are struck at once after the page had no time for the player.
+BUSY = """async (notes) => {
+  const life = new Lifetime();
+  const player = new Player(life, () => {});
+  player.load(notes, 9);
+  player.play();
+  const began = player.context.currentTime;
+  while (player.context.currentTime < began + 0.1) await new Promise((done) => setTimeout(done, 5));
+  const until = performance.now() + 1500;
+  while (performance.now() < until);
+  const struck = [];
+  player.strike = (note, when) => struck.push(when);
+  await new Promise((done) => setTimeout(done, 200));
+  life.end();
+  return struck;
 }"""
 # What the player sends to the loudspeaker, before the limiter; it begins with the click that a browser asks for.
 HEARD = """async ({ notes, end, loop, seconds }) => {
@@ -55,6 +83,24 @@ HEARD = """async ({ notes, end, loop, seconds }) => {
   return { began, at, stood, rate, state: context.state, heard: blocks.flatMap((block) => [...block]) };
 }"""
 
+# What is known of the run after each of some notes was loaded.
+LOADED = """async ([first, ...others]) => {
+  const life = new Lifetime();
+  const player = new Player(life, () => {});
+  player.load(first, 9);
+  player.play();
+  const [run, voices] = [player.run, player.voices.length];
+  const found = others.map((notes) => {
+    player.load(notes, 9);
+    return [player.run === run, player.voices.length - voices];
+  });
+  player.pause();
+  player.touch(60, 90, false);
+  const touched = [player.playing, player.voices.length];
+  life.end();
+  return { found, touched };
+}"""
+
 
 @pytest.fixture
 def page(open_tab: Callable[..., Tab]) -> "Page":
@@ -64,7 +110,9 @@ def page(open_tab: Callable[..., Tab]) -> "Page":
     page.route(address, lambda route: route.fulfill(body=body, content_type="text/html"))
     sources = "\n".join(bundle(BASE / name) for name in ("sound.js", "dom.js"))
     page.goto(address)
-    page.add_script_tag(content=f"{sources}\nObject.assign(window, {{ Timbre, Player, Lifetime }});", type="module")
+    page.add_script_tag(
+        content=f"{sources}\nObject.assign(window, {{ Timbre, Player, Lifetime, limiter }});", type="module"
+    )
     page.wait_for_function("() => window.Lifetime")
     page.get_by_role("button").click()
     return page
@@ -103,6 +151,14 @@ def test_loops_do_not_click(page: "Page") -> None:
     assert np.abs(signal[-64:]).max() < 1e-4, "a pause falls silent"
 
 
+def test_notes_that_are_added_do_not_cut_off_those_that_sound(page: "Page") -> None:
+    first = heard((0, 2, 60, 90), (0.1, 2, 64, 90), (5, 1, 67, 90))
+    found = page.evaluate(LOADED, [first, [*first, *heard((6, 1, 72, 90))], heard((0, 2, 61, 90), (0.1, 2, 64, 90))])
+    assert found["found"][0] == [True, 0]
+    assert found["found"][1][0] is False, "another note in the place of one that sounds is struck"
+    assert found["touched"] == [False, 1]
+
+
 def test_it_sounds_within_a_tenth_of_a_second_and_leaves_nothing(page: "Page") -> None:
     many = heard(*((n / 100, 0.05, 40 + n % 40, 90) for n in range(5000)))
     asked = {"notes": many, "end": 50.1, "loop": None, "seconds": 0.1}
@@ -110,3 +166,27 @@ def test_it_sounds_within_a_tenth_of_a_second_and_leaves_nothing(page: "Page") -
     print(f"from the click to the first note: {min(one['began'] for one in found):.0f} ms")
     assert min(one["began"] for one in found) <= 100
     assert {one["state"] for one in found} == {"closed"}
+
+
+def test_percussion_is_as_loud_as_python_renders_it(page: "Page") -> None:
+    drum = [{**heard((0, 0.3, 38, 127))[0], "drum": True}]
+    ours, note = (
+        np.array(page.evaluate(OFFLINE, {"notes": notes, "seconds": 1, "rate": RATE}))
+        for notes in (drum, heard((0, 0.3, 60, 127)))
+    )
+    theirs, tone = (summed(Score.of([(0, 288, pitch, 127, channel)]), RATE) for pitch, channel in ((38, 9), (60, 0)))
+    assert (ours**2).sum() / (note**2).sum() == pytest.approx((theirs**2).sum() / (tone**2).sum(), rel=0.1)
+
+
+def test_the_limit_bears_a_cluster_and_leaves_a_melody(page: "Page") -> None:
+    for notes, gains in ((range(60, 61), (1, 1.2)), (range(48, 58), (0.2, 0.9))):
+        asked = {"notes": heard(*((0.1, 1, pitch, 127) for pitch in notes)), "seconds": 1.5, "rate": RATE}
+        before, after = (np.array(channel) for channel in page.evaluate(LIMITED, asked))
+        assert np.abs(after).max() < 1
+        assert gains[0] < np.sqrt((after**2).sum() / (before**2).sum()) < gains[1]
+
+
+def test_a_page_that_was_busy_leaves_out_what_it_missed(page: "Page") -> None:
+    struck = page.evaluate(BUSY, heard(*((n / 50, 0.05, 40 + n % 40, 90) for n in range(400))))
+    assert struck
+    assert max(Counter(struck).values()) < 8, "what was missed does not sound at once"

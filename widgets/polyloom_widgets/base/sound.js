@@ -6,9 +6,11 @@
  *
  * The envelope rises and falls over milliseconds by half a cosine, from 0 to 0, so nothing clicks: not where a note
  * begins or ends, nor where it is cut off by a pause, a jump or the end of a loop. Notes are handed to the audio clock a
- * moment ahead, by a timer that may be late; what is heard is exact to the sample.
+ * moment ahead, by a timer that may be late; what is heard is exact to the sample. A page that was busy for longer leaves
+ * out what it missed, rather than let it sound all at once.
  *
- * The audio of a page may only begin after a click, so the context is made at the first `play`.
+ * The audio of a page may only begin after a click, so the context is made at the first `play`; whoever must wait for the
+ * notes calls `open` within the click.
  */
 
 /** @typedef {{start: number, length: number, pitch: number, velocity: number, drum: boolean}} Heard start and length in seconds */
@@ -24,16 +26,23 @@ const AHEAD = 0.2; // seconds that are handed on ahead
 const EVERY = 50; // milliseconds
 const SOON = 0.02; // seconds from the click to the first note
 const LATE = 0.05; // seconds
+const TOUCH = 0.35; // seconds that a touched note is held
+const LEFT = 0.03; // seconds of a note that is joined late
 const CUT = 0.012; // seconds in which a cut note falls silent
+const LIMIT = { threshold: -3, knee: 3, ratio: 20, attack: 0.001 }; // decibels and seconds
 
 const half = (/** @type {number} */ from, /** @type {number} */ to) => Float32Array.from({ length: 33 }, (_, n) => from + (to - from) * (0.5 - 0.5 * Math.cos((Math.PI * n) / 32)));
-const noise = (/** @type {BaseAudioContext} */ context) => {
+/** From −√3 to √3, so that its power is 1, as that of Python's. @param {BaseAudioContext} context */
+const noise = (context) => {
   const buffer = context.createBuffer(1, context.sampleRate / 2, context.sampleRate);
   const samples = buffer.getChannelData(0);
   let state = 1;
-  for (let n = 0; n < samples.length; n += 1) { state = (state * 48271) % 2147483647; samples[n] = state / 1073741823.5 - 1; }
+  for (let n = 0; n < samples.length; n += 1) { state = (state * 48271) % 2147483647; samples[n] = Math.sqrt(3) * (state / 1073741823.5 - 1); }
   return buffer;
 };
+
+/** What keeps many loud notes at once within the scale, and leaves all others as they are. @param {BaseAudioContext} context */
+export const limiter = (context) => new DynamicsCompressorNode(context, LIMIT);
 
 /** What sounds are made of, once for each context. */
 export class Timbre {
@@ -114,13 +123,22 @@ export class Player {
     if (this.out && this.context) this.out.gain.setTargetAtTime(level, this.context.currentTime, 0.005);
   }
 
-  /** Other notes, sorted by their start; while it plays, what comes is of the new ones. @param {Heard[]} notes @param {number} end */
+  /** Other notes, sorted by their start; while it plays, what comes is of the new ones, and what sounds goes on if it is among them. @param {Heard[]} notes @param {number} end */
   load(notes, end) {
     const at = this.at;
+    const same = (/** @type {Heard} */ one, /** @type {Heard | undefined} */ other) => other !== undefined && one.start === other.start && one.length === other.length && one.pitch === other.pitch;
+    const goesOn = this.run && at < end && this.notes.slice(0, this.run.next).every((note, n) => same(note, notes[n]));
     this.notes = notes;
     this.end = end;
+    if (goesOn) return;
     if (this.playing) this.play(Math.min(at, end));
     else this.stood = Math.min(this.stood, end);
+  }
+
+  /** Let one note sound now, as a key that is touched. @param {number} pitch @param {number} velocity @param {boolean} drum */
+  touch(pitch, velocity, drum) {
+    this.open();
+    this.strike({ start: 0, length: TOUCH, pitch, velocity, drum }, this.now + SOON, TOUCH);
   }
 
   /** More notes of music that is still being written; those that should have begun already are left out. @param {Heard[]} notes */
@@ -136,18 +154,23 @@ export class Player {
   /** @param {number} [from] seconds; from where it stands, and from the beginning if that is the end */
   play(from = this.stood >= this.end - 0.01 ? 0 : this.stood) {
     if (!this.notes.length) return;
-    this.context ??= this.opened();
-    void this.context.resume();
+    this.open();
     this.silence();
     const loop = this.looped;
     const start = loop && (from < loop[0] || from >= loop[1]) ? loop[0] : from;
-    this.run = { from: start, since: this.context.currentTime + SOON, loop, next: this.firstAfter(start), round: 0 };
+    this.run = { from: start, since: this.now + SOON, loop, next: this.firstAfter(start), round: 0 };
     for (const note of this.notes.slice(0, this.run.next)) { // what is held already
       const left = Math.min(note.start + note.length, loop ? loop[1] : Infinity) - start;
-      if (left > 0.03 && !note.drum) this.strike(note, this.run.since, left);
+      if (left > LEFT && !note.drum) this.strike(note, this.run.since, left);
     }
     this.ahead();
     this.changed();
+  }
+
+  /** Ask the browser for sound. */
+  open() {
+    this.context ??= this.opened();
+    void this.context.resume();
   }
 
   pause() {
@@ -176,13 +199,15 @@ export class Player {
   /** @private @type {Voice[]} */
   voices = [];
 
+  /** Seconds of the audio clock. @private */
+  get now() { return this.context?.currentTime ?? 0; }
+
   /** @private */
   opened() {
     const context = new AudioContext({ latencyHint: "interactive" });
-    const limiter = context.createDynamicsCompressor(); // many loud notes at once stay within the scale
     this.out = context.createGain();
     this.out.gain.value = this.volume;
-    this.out.connect(limiter).connect(context.destination);
+    this.out.connect(limiter(context)).connect(context.destination);
     this.timbre = new Timbre(context);
     return context;
   }
@@ -209,7 +234,7 @@ export class Player {
       if (note && note.start < stop - 1e-9) {
         const when = run.since + run.round + note.start - run.from;
         if (when > horizon) break;
-        this.strike(note, Math.max(when, context.currentTime), Math.min(note.length, stop - note.start));
+        this.join(note, when, Math.min(note.length, stop - note.start));
         run.next += 1;
       } else if (run.loop) {
         const round = run.loop[1] - run.loop[0];
@@ -223,6 +248,13 @@ export class Player {
     this.timer.start();
   }
 
+  /** Strike a note in time; of one that is too late, what is left. @private @param {Heard} note @param {number} when @param {number} length */
+  join(note, when, length) {
+    const late = this.now - when;
+    if (late <= LATE) this.strike(note, Math.max(when, this.now), length);
+    else if (length - late > LEFT && !note.drum) this.strike(note, this.now, length - late);
+  }
+
   /** @private @param {Heard} note @param {number} when @param {number} length */
   strike(note, when, length) {
     if (this.out && this.timbre) this.voices.push(this.timbre.strike(this.out, note, when, length));
@@ -232,7 +264,7 @@ export class Player {
   silence() {
     this.run = null;
     this.timer.stop();
-    const now = this.context?.currentTime ?? 0;
+    const now = this.now;
     for (const { level, source } of this.voices) {
       level.gain.cancelAndHoldAtTime?.(now);
       level.gain.setTargetAtTime(0, now, CUT / 4);

@@ -5,8 +5,8 @@
  * Colours are those that the theme gives to the inks, elements that nobody sees; so the canvas follows light, dark and
  * the colours of the system as the rest of the view does.
  */
+import { isBlack, pitchName } from "../base/pitch.js";
 import { barsBetween, beatsBetween } from "./clock.js";
-import { noteName } from "./words.js";
 import { KEYS, RULER } from "./sight.js";
 
 /** @typedef {import("./sight.js").Sight} Sight */
@@ -15,7 +15,6 @@ import { KEYS, RULER } from "./sight.js";
 /** @typedef {{text: string, muted: string, line: string, track: string, surface: string, ghost: string, focus: string, kinds: Ink[]}} Inks */
 /** @typedef {{music: Music, sight: Sight, inks: Inks, at: number, playing: boolean, sounding: Set<number>, focused: boolean}} Scene `at` is a beat */
 
-const BLACK = [1, 3, 6, 8, 10];
 const APART = 7; // pixels between lines, at least
 const NUMBERED = 34; // pixels between two numbers of bars
 const LETTERED = [10, 9]; // pixels of a note that has its letter
@@ -41,7 +40,7 @@ function rowsOf(context, { sight, inks }) {
   context.fillStyle = inks.track;
   context.globalAlpha = 0.5;
   for (let pitch = sight.low; pitch <= sight.high; pitch += 1) {
-    if (BLACK.includes(pitch % 12)) context.fillRect(KEYS, sight.y(pitch), sight.width, sight.row);
+    if (isBlack(pitch)) context.fillRect(KEYS, sight.y(pitch), sight.width, sight.row);
   }
   context.globalAlpha = 1;
   context.fillStyle = inks.line;
@@ -154,7 +153,7 @@ function keysOf(context, { music, sight, inks, sounding }) {
   context.fillRect(0, 0, KEYS - 1, sight.height);
   for (let pitch = sight.low; pitch <= sight.high; pitch += 1) {
     const y = sight.y(pitch);
-    const black = BLACK.includes(pitch % 12);
+    const black = isBlack(pitch);
     const lit = sounding.has(pitch) || pitch === looked;
     context.fillStyle = lit ? inks.focus : black ? dark : light;
     context.fillRect(0, y, black ? 0.58 * KEYS : KEYS - 1, sight.row - (black ? 0 : 0.5));
@@ -162,7 +161,7 @@ function keysOf(context, { music, sight, inks, sounding }) {
     if (pitch % 12 === 0 || pitch % 12 === 5) context.fillRect(0, y + sight.row - 1, KEYS - 1, 1);
     if (pitch % 12) continue;
     context.fillStyle = lit ? inks.surface : dark;
-    context.fillText(noteName(pitch), KEYS - 5, y + sight.row / 2, KEYS - 8);
+    context.fillText(pitchName(pitch), KEYS - 5, y + sight.row / 2, KEYS - 8);
   }
   context.fillStyle = inks.muted;
   context.fillRect(KEYS - 1, 0, 1, sight.height);

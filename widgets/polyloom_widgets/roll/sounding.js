@@ -14,6 +14,7 @@ export class Sounding {
     this.player = new Player(life, redraw);
     this.loaded = /** @type {unknown[]} */ ([]);
     this.looped = "";
+    this.chosen = "";
     /** What is written anew in each frame while it plays. @type {() => void} */
     this.tick = () => {};
   }
@@ -32,10 +33,21 @@ export class Sounding {
       this.loaded = now;
       this.player.load(this.heard(), this.length);
     }
+    this.touched();
     const loop = music.draft ? this.looped : JSON.stringify(music.loop);
     if (loop === this.looped) return;
     this.looped = loop;
     this.player.loop = music.loop && [secondsAt(music.tempi, music.loop[0]), secondsAt(music.tempi, music.loop[1])];
+  }
+
+  /** A note that a hand chooses or carries is heard, unless the music is. */
+  touched() {
+    const { music } = this;
+    const chosen = `${music.note} ${music.carried}`;
+    if (chosen === this.chosen) return;
+    this.chosen = chosen;
+    if (music.note < 0 || this.playing || !navigator.userActivation?.isActive) return;
+    this.player.touch(music.carried, music.notes.velocity[music.note], music.notes.drum[music.note] > 0);
   }
 
   /** @returns {import("../base/sound.js").Heard[]} */

@@ -2,23 +2,18 @@
 /**
  * Notes in words, for the eye and for the ear; letters that stand for names; a score as a table.
  */
+import { pitchName } from "../base/pitch.js";
 import { placeOf } from "./clock.js";
 
 /** @typedef {import("./music.js").Music} Music */
 
-const SHARPS = ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"];
 /** @type {[number, string, string][]} */
 const LENGTHS = [[0.125, "⅛ beat", "an eighth of a beat"], [0.25, "¼ beat", "a quarter of a beat"], [1 / 3, "⅓ beat", "a third of a beat"], [0.5, "½ beat", "half a beat"], [2 / 3, "⅔ beat", "two thirds of a beat"], [0.75, "¾ beat", "three quarters of a beat"], [1, "1 beat", "one beat"], [1.5, "1½ beats", "one and a half beats"], [2.5, "2½ beats", "two and a half beats"]];
-
-/** C♯4 @param {number} pitch */
-export function noteName(pitch) {
-  return `${SHARPS[pitch % 12]}${Math.floor(pitch / 12) - 1}`;
-}
 
 /** What a note is called; percussion has no pitch. @param {Music} music @param {number} note */
 export function calledNote(music, note) {
   const { pitch, drum } = music.notes;
-  return drum[note] ? `drum ${pitch[note]}` : noteName(pitch[note]);
+  return drum[note] ? `drum ${pitch[note]}` : pitchName(pitch[note]);
 }
 
 /** @param {number} beats @param {boolean} [aloud] */
@@ -53,7 +48,7 @@ export function spokenNote(music, note) {
 
 /** What else could have come, as it is shown: a note by name, anything else as its token. @param {string} piece @param {number} pitch */
 export function otherName(piece, pitch) {
-  if (pitch >= 0) return noteName(pitch);
+  if (pitch >= 0) return pitchName(pitch);
   return piece === "</s>" ? "the end" : piece.replace(/_/g, " ").toLowerCase();
 }
 
