@@ -23,6 +23,13 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     return Library(tmp_path_factory.mktemp("demo"))
 
 
+@pytest.fixture(scope="session")
+def woven(library: Library) -> Library:
+    """The same, with what is woven by and by."""
+    library.weave()
+    return library
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

@@ -39,7 +39,7 @@ def sent(address: str, **content: Any) -> Any:
 def test_the_page_has_every_tab_and_asks_nobody_else(address: str) -> None:
     status, text = got(address)
     assert status == 200
-    for name in ("Mix", "Attend", "Route", "Compose", "Generate"):
+    for name in ("Mix", "Attend", "Route", "Compose", "Generate", "Music"):
         assert re.search(rf'"label": ?"{name}"', text)
     assert "fonts.googleapis" not in text
     assert "polyloom/views.css" in text

@@ -12,7 +12,7 @@ def test_every_row_has_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
         "VISITORS": 4,
         "SECONDS": 4.0,
         "PACE": (0.05, 0.2),
-        "KINDS": ("mix", "generate", "route"),
+        "KINDS": ("mix", "generate", "route", "music"),
     }.items():
         monkeypatch.setattr(bench, name, value)
     monkeypatch.setattr(Server, "ready", lambda self: None)  # nobody looks at what takes its time

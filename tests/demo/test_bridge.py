@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from demo.says import custom, errors, seen, update
 from polyloom.errors import InputError
 from polyloom_demo import bridge
-from polyloom_demo.bridge import LONGEST, MOST, Served
+from polyloom_demo.bridge import LONGEST, MOST, TURN, Served, turns
 from polyloom_demo.kinds import KINDS, made
 from polyloom_demo.library import Library
 from polyloom_widgets import Mixer
@@ -126,6 +126,13 @@ def test_what_is_no_message_gets_the_reason(served: Served, message: object) -> 
     ]
 
 
+@pytest.mark.parametrize("count", [0, 1, TURN, TURN + 1, MOST])
+def test_messages_have_turns(count: int) -> None:
+    parts = turns(list(range(count)))
+    assert [one for part in parts for one in part] == list(range(count))
+    assert len(parts) == max(1, -(-count // TURN))
+
+
 STRANGE = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 2**40) | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
@@ -133,11 +140,12 @@ STRANGE = st.recursive(
 )
 
 
-@pytest.mark.parametrize("kind", ["mix", "route", "generate"])
-def test_whatever_a_page_says_the_widget_stands(library: Library, kind: str) -> None:
-    views = [Served(made(kind, number, library)) for number in range(len(KINDS[kind]))]
-    names = sorted(views[0].widget.reported)
-    ops = [name.removeprefix("_answer_") for name in dir(views[0].widget) if name.startswith("_answer_")]
+@pytest.mark.parametrize("kind", ["mix", "route", "generate", "music"])
+def test_whatever_a_page_says_the_widget_stands(woven: Library, kind: str) -> None:
+    views = [Served(made(kind, number, woven)) for number in range(len(KINDS[kind]))]
+    names = sorted({name for one in views for name in one.widget.reported})
+    answers = {name for one in views for name in dir(one.widget) if name.startswith("_answer_")}
+    ops = sorted(name.removeprefix("_answer_") for name in answers)
     ops = [op for op in ops if op not in ("fit", "generate", "write", "more", "fork")]  # they take their time
 
     @settings(max_examples=40)
@@ -147,7 +155,7 @@ def test_whatever_a_page_says_the_widget_stands(library: Library, kind: str) -> 
         if data.draw(st.booleans()):
             message = update(**{data.draw(st.sampled_from(names)): data.draw(STRANGE)})
         else:
-            keys = st.sampled_from(["leaf", "step", "token", "mix", "expert", "key", "id"])
+            keys = st.sampled_from(["leaf", "step", "token", "mix", "expert", "key", "id", "note", "pitch"])
             content = data.draw(st.dictionaries(keys, STRANGE, max_size=3))
             message = custom(op=data.draw(st.sampled_from(ops)), **content) if ops else custom(**content)
         served.hear([message])

@@ -93,13 +93,13 @@ def test_models_that_nobody_shares_are_freed_at_once(library: Library, views: Vi
     assert small() is not None
 
 
-def test_a_thousand_views_leave_nothing(library: Library, views: Views, clock: Clock) -> None:
-    kinds = [(kind, number) for kind in ("mix", "generate", "route") for number in range(len(KINDS[kind]))]
+def test_a_thousand_views_leave_nothing(woven: Library, views: Views, clock: Clock) -> None:
+    kinds = [(kind, number) for kind in ("mix", "generate", "route", "music") for number in range(len(KINDS[kind]))]
 
     def visited(rounds: int) -> int:
         name = ""
         for turn in range(rounds):
-            name = views.add(made(*kinds[turn % len(kinds)], library), instead=name)
+            name = views.add(made(*kinds[turn % len(kinds)], woven), instead=name)
             views[name].state()
         clock.now += 101
         views.sweep()

@@ -13,11 +13,13 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 import polyloom
-from demo.says import seen, update
+from demo.says import custom, seen, update
 from polyloom.errors import InputError
+from polyloom.music import read_midi
 from polyloom_datasets import load
+from polyloom_demo.bridge import TURN
 from polyloom_demo.library import Library
-from polyloom_demo.routes import FORMS, LARGEST, LINE, PARTS, Desk, routes
+from polyloom_demo.routes import FORMS, LARGEST, LINE, PARTS, TUNE, Desk, routes
 from polyloom_demo.uploads import ALL, Upload
 from polyloom_demo.visitors import Views
 
@@ -95,19 +97,19 @@ def test_the_files_are_those_of_the_view(client: TestClient, tmp_path: Path) -> 
     assert mix.weights == view["recipe"]["weights"]
 
 
-FORM = {"X-Polyloom": "1"}
+FORM, TEXTS = {"X-Polyloom": "1"}, {"kind": "compose"}
 
 
 def test_files_become_a_desk(client: TestClient, views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polyloom_demo.routes.OWN_MODELS", 2)
     before = opened(client)["view"]
     files = [("files", ("sea.txt", load("sea").text.encode())), ("files", ("law.txt", load("contracts").text.encode()))]
-    found = client.post("/polyloom/compose", files=files, data={"instead": before}, headers=FORM).json()
+    found = client.post("/polyloom/compose", files=files, data=TEXTS | {"instead": before}, headers=FORM).json()
     assert [layer["name"] for layer in found["state"]["layers"]] == ["sea", "law"]
     assert found["module"] == "mixer"
     assert client.post("/polyloom/say", json={"view": before, "messages": []}).status_code == 410
     assert client.get(f"/polyloom/take/{found['view']}/mix.psamc").status_code == 200
-    full = client.post("/polyloom/compose", files=files * 2, data={"instead": found["view"]}, headers=FORM)
+    full = client.post("/polyloom/compose", files=files * 2, data=TEXTS | {"instead": found["view"]}, headers=FORM)
     assert full.status_code == 200
     assert len(views) == 1
 
@@ -115,12 +117,13 @@ def test_files_become_a_desk(client: TestClient, views: Views, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("sent", "why"),
     [
-        ({"files": [("files", ("a.exe", b"x"))], "headers": FORM}, "a.exe: expected a file that ends in"),
+        ({"files": [("files", ("a.exe", b"x"))], "data": TEXTS, "headers": FORM}, "a.exe: expected a file that"),
         ({"files": [("files", ("a.txt", b"x. y."))]}, "Expected a form with the header x-polyloom."),
         ({"files": [("files", (f"{n}.txt", b"x")) for n in range(9)], "headers": FORM}, "Too many files"),
-        ({"content": b"x", "headers": FORM}, "Expected 1 to 8 files, got 0."),
+        ({"content": b"x", "headers": FORM}, "No files can be brought to ''; they can to compose, music."),
+        ({"files": [("files", ("a.txt", b"x"))], "data": {"kind": "mix"}, "headers": FORM}, "No files can be"),
         ({"files": [("files", ("a.txt", bytes(ALL)))], "headers": FORM}, "All files together may have 64 MB."),
-        ({"files": [("other", ("a.txt", b"x"))], "headers": FORM}, "Expected 1 to 8 files, got 0."),
+        ({"files": [("other", ("a.txt", b"x"))], "data": TEXTS, "headers": FORM}, "Expected 1 to 8 files, got 0."),
     ],
 )
 def test_files_that_are_no_good_get_the_reason(client: TestClient, views: Views, sent: Any, why: str) -> None:
@@ -136,13 +139,13 @@ def test_so_many_forms_are_in_memory_and_no_more(
     held, go_on = Event(), Event()
     inside: list[int] = []
 
-    async def brought(request: Request) -> tuple[list[Upload], str]:
+    async def brought(request: Request) -> tuple[list[Upload], str, str]:
         del request
         inside.append(FORMS - desk._forms._value)
         if len(inside) == FORMS:
             held.set()
         await asyncio.to_thread(go_on.wait, 30)
-        return [Upload("a.exe", b"")], ""
+        return [Upload("a.exe", b"")], "compose", ""
 
     monkeypatch.setattr("polyloom_demo.routes._brought", brought)
     with ThreadPoolExecutor() as pool:
@@ -213,12 +216,51 @@ def test_nobody_waits_for_another_s_long_work(client: TestClient, monkeypatch: p
         assert [page.result().content for page in pages] == [b"True"] * 4
 
 
+def test_who_says_much_goes_back_into_the_line(
+    client: TestClient, desk: Desk, woven: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many, few = opened(client, kind="music")["view"], opened(client)["view"]
+    order: list[str] = []
+    heard = Desk._heard
+    monkeypatch.setattr(Desk, "_heard", lambda self, name, part: (order.append(name), heard(self, name, part))[1])
+
+    async def both() -> Any:
+        desk._slots = asyncio.Semaphore(1)
+        play = {"view": many, "messages": [custom(op="play", id=n) for n in range(2 * TURN + 1)]}
+        return await asyncio.gather(desk.say(play), desk.say({"view": few, "messages": []}))
+
+    answers, _ = asyncio.run(both())
+    assert order == [many, few, many, many]
+    assert [one["content"]["id"] for one in answers["said"]] == list(range(2 * TURN + 1))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_tune_is_taken_along_with_its_recipe(client: TestClient, woven: Library, number: int, tmp_path: Path) -> None:
+    view = opened(client, kind="music", example=number)
+    for what in TUNE:
+        assert what in view["takes"]
+        (tmp_path / what).write_bytes(client.get(f"/polyloom/take/{view['view']}/{what}").content)
+        assert len(polyloom.replay(polyloom.open_recipe(tmp_path / what), woven.styles.mix).steps) > 10
+    assert len(read_midi(tmp_path / "tune.mid")) > 4
+
+
+def test_a_tune_becomes_a_desk(client: TestClient, woven: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polyloom_demo.routes.OWN_MODELS", 2)
+    sent: Any = {"files": [("files", ("a.abc", load("tunes").documents[0].encode()))], "data": {"kind": "music"}}
+    found = client.post("/polyloom/compose", headers=FORM, **sent).json()
+    assert [layer["name"] for layer in found["state"]["layers"]] == [*woven.styles.mix.layers, "mine"]
+    assert found["takes"] == ["page.html", "recipe.json", "mix.psamc", *TUNE]
+
+
 def test_no_request_weaves_an_example(client: TestClient, tmp_path: Path, desk: Desk) -> None:
     desk.library = Library(tmp_path)
     answer = client.post("/polyloom/open", json={"kind": "compose"})
     assert (answer.status_code, answer.json()["error"][:29]) == (202, "These texts are being woven. ")
+    answer = client.post("/polyloom/open", json={"kind": "music"})
+    assert (answer.status_code, answer.json()["error"][:27]) == (202, "The tunes are being woven. ")
     desk.library.weave()
     assert [layer["name"] for layer in opened(client, kind="compose")["state"]["layers"]] == ["sea", "kitchen"]
+    assert opened(client, kind="music")["state"]["prompt"] == "Bar"
 
 
 def test_a_line_has_an_end(client: TestClient, desk: Desk) -> None:

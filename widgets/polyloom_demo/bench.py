@@ -30,7 +30,7 @@ VISITORS, SECONDS = 50, 300.0
 PACE = (1.0, 3.0)  # seconds between two actions of a visitor
 STAYS = 8  # actions on one view
 LEARNED = 300.0  # seconds that the transformer may take before the visitors come
-KINDS = ("mix", "mix", "mix", "generate", "route", "attend", "compose")
+KINDS = ("mix", "mix", "mix", "generate", "route", "attend", "compose", "music")
 EXAMPLES = 2  # of each kind, in turn
 PATHS = {"/": "page", "/polyloom/open": "open", "/polyloom/say": "say"}
 ADDRESS = re.compile(r"http://([\d.]+):(\d+)")
@@ -169,6 +169,9 @@ def _action(kind: str, opened: dict[str, Any], dice: random.Random) -> dict[str,
         return {"method": "update", "state": {"steps": [*opened["state"]["steps"], step], "cursor": 1}}
     if kind == "generate":
         return {"method": "custom", "content": {"op": "write", "id": 1}}
+    if kind == "music":  # the desk is played, the roll asked
+        asked = {"op": "play"} if opened["module"] == "mixer" else {"op": "reason", "step": dice.randrange(100)}
+        return {"method": "custom", "content": {**asked, "id": 1}}
     if kind == "attend":
         return {"method": "update", "state": {"chosen": ["head", dice.randrange(4), dice.randrange(4)]}}
     return {"method": "update", "state": {"token": dice.randrange(5)}}

@@ -3,6 +3,7 @@
     served = Served(widget)
     served.state()              what a page needs to begin: {"state": traits, "buffers": bytes in base64}
     served.hear(messages)       what the page says, in order; what the widget says to that
+    turns(messages)             the same in parts, between which others can be heard
     served.told(still)          what is made of the widget as it stands, such as a file
 
 Messages are those of ipywidgets, as JSON: `{"method": "update", "state": …}` and `{"method": "custom", "content": …}`.
@@ -26,6 +27,7 @@ from polyloom_widgets.base.widget import Widget
 
 LONGEST = 4_000  # characters of a text in a message
 MOST = 64  # messages at a time
+TURN = 8  # of them are heard, then others have their turn
 TRIES = 3  # at something that is made of the widget while its page goes on
 PATIENCE = 2.0  # seconds that messages wait for those before them
 OF_THE_NOTEBOOK = frozenset(ipywidgets.DOMWidget.class_trait_names(sync=True))
@@ -64,13 +66,12 @@ class Served:
 
     def hear(self, messages: object) -> list[Message]:
         """What the widget says to these messages; InputError if they are no list of at most `MOST`, Gone if closed."""
-        if not isinstance(messages, list) or len(cast("list[Any]", messages)) > MOST:
-            raise InputError(f"Expected a list of at most {MOST} messages.")
+        given = _checked(messages)
         with self._turn():
             if self.widget.comm is None:
                 raise Gone
             self._heard += 1
-            for message in cast("list[Any]", messages):
+            for message in given:
                 self._take(message)
             said, self._said = self._said, []
         return said
@@ -124,6 +125,18 @@ class Served:
         paths: list[list[str]] = data.get("buffer_paths", [])
         named = {name: text for (name, *_), text in zip(paths, sent, strict=True)}
         self._said.append({"state": data["state"], "buffers": named})
+
+
+def turns(messages: object) -> list[list[Any]]:
+    """Messages in parts, at least one; InputError likewise."""
+    given = _checked(messages)
+    return [given[at : at + TURN] for at in range(0, len(given), TURN)] or [[]]
+
+
+def _checked(messages: object) -> list[Any]:
+    if not isinstance(messages, list) or len(cast("list[Any]", messages)) > MOST:
+        raise InputError(f"Expected a list of at most {MOST} messages.")
+    return cast("list[Any]", messages)
 
 
 def _text(value: bytes) -> str:

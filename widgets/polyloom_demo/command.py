@@ -15,7 +15,7 @@ def command(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = PORT,
 ) -> None:
-    """Serve the web demo: mix, attend, route, compose and generate in a browser.
+    """Serve the web demo: mix, attend, route, compose, generate and play music in a browser.
 
     Every visitor has faders of their own.  It needs no network, tells nobody that it runs, and is shared only by
     `--host`.  The first start trains a small transformer in the background.  Ctrl-C ends it.

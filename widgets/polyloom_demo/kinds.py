@@ -1,22 +1,25 @@
 """What the demo shows, as a table: kinds of views, each with examples to click.
 
-An example makes a widget from the models of the house.  The first one is what a visitor sees when a tab opens.  Tabs
-and explanations stand in `layout`, the drawing is the widgets' own.
+An example makes a widget from the models of the house.  The first one is what a visitor sees when a tab opens.  To some
+kinds a visitor may bring files.  Tabs and explanations stand in `layout`, the drawing is the widgets' own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from polyloom.errors import InputError
 from polyloom.generate.sampling import Sampling
 from polyloom_datasets.catalogue import load
+from polyloom_demo import music, uploads
 from polyloom_demo.library import BROUGHT, Library
-from polyloom_demo.uploads import opening
+from polyloom_demo.uploads import Upload, composed, opening
 from polyloom_widgets.attention.attention import AttentionView
 from polyloom_widgets.base.widget import Widget
 from polyloom_widgets.generation.generation import GenerationView
+from polyloom_widgets.listen.listen import ListenAB
 from polyloom_widgets.mixer.mixer import Mixer
+from polyloom_widgets.roll.roll import PianoRoll
 from polyloom_widgets.routing.routing import RoutingView
 
 
@@ -26,6 +29,17 @@ class Example:
 
     label: str
     make: Callable[[Library], Widget]
+
+
+@dataclass(frozen=True)
+class Files:
+    """What may be brought: its endings, how many files and bytes, what is said of them, and the widget over them."""
+
+    endings: tuple[str, ...]
+    count: int
+    most: int
+    told: str
+    make: Callable[[Sequence[Upload], Library], Widget]
 
 
 def _desk(prompt: str, **weights: float) -> Callable[[Library], Widget]:
@@ -60,6 +74,14 @@ def _writing(prompt: str, **weights: float) -> Callable[[Library], Widget]:
     return make
 
 
+def _styles(library: Library) -> Widget:
+    return Mixer(library.styles.mix, music.PROMPT, cast("Any", library.styles.judge))
+
+
+def _pair(library: Library) -> Widget:
+    return ListenAB(*library.styles.pair, names=("all equal", "more blues"))
+
+
 def _brought(*names: str) -> Callable[[Library], Widget]:
     """What a visitor would get who brought these texts."""
 
@@ -92,7 +114,24 @@ KINDS: dict[str, tuple[Example, ...]] = {
         Example("Five voices", _writing("At night the")),
         Example("Mostly contracts", _writing("The Buyer may", contracts=3.0)),
     ),
+    "music": (
+        Example("Four styles", _styles),
+        Example("A tune, note by note", lambda library: PianoRoll(library.styles.tune)),
+        Example("Two mixes, blind", _pair),
+    ),
 }
+FILES: dict[str, Files] = {
+    "compose": Files(
+        uploads.ENDINGS, uploads.FILES, uploads.ALL,
+        f"texts (.txt) or models (.psam, .psamc), {uploads.FILES} at most. They stay on this server while you look.",
+        lambda files, _: composed(files),
+    ),
+    "music": Files(
+        music.ENDINGS, 1, music.SIZE,
+        "a tune (.mid, .abc) becomes a fifth fader. It stays on this server while you look.",
+        lambda files, library: music.tuned(files, library.styles),
+    ),
+}  # fmt: skip
 
 
 def made(kind: object, number: object, library: Library) -> Widget:
@@ -103,3 +142,11 @@ def made(kind: object, number: object, library: Library) -> Widget:
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(examples):
         raise InputError(f"There is no example {number!r}: they are 0 … {len(examples) - 1}.")
     return examples[number].make(library)
+
+
+def brought(kind: object, files: Sequence[Upload], library: Library) -> Widget:
+    """The widget over files of a visitor; InputError if they are no good there, Waiting if it cannot be made yet."""
+    found = FILES.get(kind) if isinstance(kind, str) else None
+    if found is None:
+        raise InputError(f"No files can be brought to {kind!r}; they can to {', '.join(FILES)}.")
+    return found.make(files, library)

@@ -12,9 +12,7 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
-from polyloom_demo.kinds import KINDS
-from polyloom_demo.uploads import ALL, FILES
-from polyloom_demo.uploads import KINDS as KINDS_OF_FILES
+from polyloom_demo.kinds import FILES, KINDS
 
 TITLE = "Polyloom"
 SYSTEM = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
@@ -37,11 +35,7 @@ TABS = {
     "route": ("Route", "Who speaks, token by token, and how narrowly it was decided."),
     "compose": ("Compose", "Bring texts or models of your own, and put them under faders."),
     "generate": ("Generate", "Watch a text grow, stop it, go back, and let it go on another way or under another mix."),
-}
-FILES_TOLD = {
-    "kinds": ",".join(KINDS_OF_FILES),
-    "most": ALL,
-    "told": f"texts (.txt) or models (.psam, .psamc), {FILES} at most. They stay on this server while you look.",
+    "music": ("Music", "Play four styles from their faders, ask each note who chose it, and hear two mixes blind."),
 }
 
 
@@ -62,8 +56,16 @@ def page() -> gr.Blocks:
                 with gr.Tab(name, id=kind):
                     gr.Markdown(told)
                     labels = [example.label for example in KINDS[kind]]
-                    served({"kind": kind, "examples": labels, "files": FILES_TOLD if kind == "compose" else None})
+                    served({"kind": kind, "examples": labels, "files": _files(kind)})
     return blocks
+
+
+def _files(kind: str) -> dict[str, Any] | None:
+    """What the page is told of the files that may be brought."""
+    files = FILES.get(kind)
+    return files and {
+        "endings": ",".join(files.endings), "several": files.count > 1, "most": files.most, "told": files.told,
+    }  # fmt: skip
 
 
 def looks() -> dict[str, Any]:

@@ -25,6 +25,7 @@ from polyloom.compose.routing.router.router import Router
 from polyloom.compose.weave import weave
 from polyloom.errors import PolyloomError
 from polyloom_datasets.catalogue import load
+from polyloom_demo.music import Styles
 from polyloom_demo.uploads import woven
 from polyloom_widgets.mixer.score import HeldOut
 
@@ -72,6 +73,7 @@ class Library:
         self.held_out = HeldOut.of(self.mix, held_out)
         self._folder = folder
         self._woven: dict[tuple[str, ...], tuple[Layered, HeldOut]] = {}
+        self._styles: Styles | None = None
         self._done = 0
         self._trained: TransformerModel | None = None
         self._failure = ""
@@ -110,6 +112,13 @@ class Library:
             raise Waiting("These texts are being woven. The first time that takes up to a minute.")
         return self._woven[names]
 
+    @property
+    def styles(self) -> Styles:
+        """The music; Waiting until it is woven."""
+        if self._styles is None:
+            raise Waiting("The tunes are being woven. The first time that takes up to a minute.")
+        return self._styles
+
     def transformer(self) -> "TransformerModel":
         """The transformer; Waiting until it has learned, or saying why it never will."""
         if self._failure:
@@ -135,6 +144,7 @@ class Library:
         for names in BROUGHT:
             mix, held_out = woven({name: load(name).text for name in names})
             self._woven[names] = mix, HeldOut.of(mix, held_out)
+        self._styles = Styles.woven()
 
     @cached_property
     def _place(self) -> Path:

@@ -1,9 +1,9 @@
 """What a page asks for, beside the page itself: views, messages, files to take along, and how the demo is.
 
     POST /polyloom/open     {"kind": "mix", "example": 0, "recipe": {…}, "instead": NAME}   a new view, with its state
-    POST /polyloom/compose  a form with files: a desk over what a visitor brought
+    POST /polyloom/compose  a form with files and the kind: a desk over what a visitor brought
     POST /polyloom/say      {"view": NAME, "messages": [...]}        what the widget says to them
-    GET  /polyloom/take/NAME/page.html | recipe.json | mix.psamc     the view, to keep
+    GET  /polyloom/take/NAME/page.html | recipe.json | mix.psamc | tune.mid | tune.wav       the view, to keep
     GET  /polyloom/NAME.js, views.css                                the modules that a notebook uses too
     GET  /health
 
@@ -33,15 +33,19 @@ from starlette.requests import ClientDisconnect
 import polyloom_widgets.base.page as base
 from polyloom import __version__
 from polyloom.errors import InputError, PolyloomError
-from polyloom_demo.bridge import Gone
-from polyloom_demo.kinds import made
+from polyloom.music.vocabulary import MidiVocabulary
+from polyloom.music.written import write_music
+from polyloom_demo.bridge import Gone, turns
+from polyloom_demo.kinds import brought, made
 from polyloom_demo.library import Library, Waiting
-from polyloom_demo.uploads import ALL, FILES, Upload, composed
+from polyloom_demo.music import written
+from polyloom_demo.uploads import ALL, FILES, Upload
 from polyloom_demo.visitors import Full, Views
 from polyloom_widgets.base.bundle import bundle, bundle_css
 from polyloom_widgets.base.widget import THEME, Widget
 from polyloom_widgets.generation.generation import GenerationView
 from polyloom_widgets.mixer.mixer import Mixer
+from polyloom_widgets.roll.roll import PianoRoll
 
 LARGEST = 1_000_000  # bytes of a request: a desk's whole history has fewer
 SLOTS = max(2, os.cpu_count() or 2)  # requests that are worked on at a time
@@ -52,7 +56,7 @@ OWN_MODELS = 10  # places of a view whose models nobody shares
 HERE = Path(__file__).parent
 WIDGETS = Path(base.__file__).parents[1]
 HEADER = "x-polyloom"  # of a form
-SEEN = ("attention", "generation", "mixer", "routing")
+SEEN = ("attention", "generation", "listen", "mixer", "roll", "routing")
 
 
 log = logging.getLogger("polyloom.demo")
@@ -82,8 +86,8 @@ class Desk:
     async def bring(self, request: Request) -> dict[str, Any]:
         """Take a form in when there is room for it, and make a view of what it holds; Busy likewise."""
         async with self._line(self._forms):
-            uploads, instead = await _brought(request)
-            return await self.work(lambda: self.compose(uploads, instead), long=True)
+            uploads, kind, instead = await _brought(request)
+            return await self.work(lambda: self.compose(uploads, kind, instead), long=True)
 
     @contextlib.asynccontextmanager
     async def _line(self, places: asyncio.Semaphore) -> AsyncGenerator[None]:
@@ -101,14 +105,21 @@ class Desk:
         widget, note = self._made(asked)
         return self._opened(widget, 1, str(asked.get("instead"))) | {"note": note}
 
-    def compose(self, uploads: Sequence[Upload], instead: str) -> dict[str, Any]:
+    def compose(self, uploads: Sequence[Upload], kind: str, instead: str) -> dict[str, Any]:
         """A new view of what was brought, likewise."""
-        return self._opened(composed(uploads), OWN_MODELS, instead) | {"note": ""}
+        return self._opened(brought(kind, uploads, self.library), OWN_MODELS, instead) | {"note": ""}
 
-    def say(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """What a view says to what its page says."""
-        served = self.views[str(asked.get("view"))]
-        return {"said": served.hear(asked.get("messages")), "recipe": served.told(_recipe)}
+    async def say(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What a view says to what its page says; who says much goes back into the line for every part of it."""
+        said, recipe = list[Any](), None
+        for part in turns(asked.get("messages")):
+            answers, recipe = await self.work(partial(self._heard, str(asked.get("view")), part))
+            said += answers
+        return {"said": said, "recipe": recipe}
+
+    def _heard(self, name: str, messages: list[Any]) -> tuple[list[Any], dict[str, Any] | None]:
+        served = self.views[name]
+        return served.hear(messages), served.told(_recipe)
 
     def take(self, name: str, what: str) -> bytes:
         """A view as a file."""
@@ -153,15 +164,23 @@ def _recipe_file(widget: Widget, path: Path) -> bytes:
     return json.dumps(_recipe(widget), indent=2).encode()
 
 
+def _tune(widget: Widget, path: Path) -> bytes:
+    return write_music(written(cast("Mixer | PianoRoll", widget)), path).read_bytes()
+
+
+TUNE = ("tune.mid", "tune.wav")
 TAKES: Mapping[str, Callable[[Widget, Path], bytes]] = {
-    "page.html": _page, "recipe.json": _recipe_file, "mix.psamc": _model,
+    "page.html": _page, "recipe.json": _recipe_file, "mix.psamc": _model, **dict.fromkeys(TUNE, _tune),
 }  # fmt: skip
 
 
 def _takes(widget: Widget) -> list[str]:
     """The files that there are of a widget."""
     if isinstance(widget, Mixer):
-        return list(TAKES)
+        speaks_music = isinstance(widget.mix.vocabulary, MidiVocabulary)
+        return ["page.html", "recipe.json", "mix.psamc", *(TUNE if speaks_music else ())]
+    if isinstance(widget, PianoRoll):
+        return ["page.html", *TUNE]
     return ["page.html", "recipe.json"] if isinstance(widget, GenerationView) else ["page.html"]
 
 
@@ -186,7 +205,7 @@ def routes(desk: Desk) -> APIRouter:
 
     async def say(request: Request) -> Response:
         asked = await _read(request)
-        return JSONResponse(await desk.work(lambda: desk.say(asked)))
+        return JSONResponse(await desk.say(asked))
 
     async def compose(request: Request) -> Response:
         return JSONResponse(await desk.bring(request))
@@ -253,17 +272,21 @@ async def _read(request: Request) -> Mapping[str, Any]:
     return cast("dict[str, Any]", asked)
 
 
-async def _brought(request: Request) -> tuple[list[Upload], str]:
-    """The files of a form, and the view whose place theirs takes; no foreign page can send our header with it."""
+async def _brought(request: Request) -> tuple[list[Upload], str, str]:
+    """The files of a form, the kind of their view, and the one whose place it takes.
+
+    No foreign page can send our header with it.
+    """
     size = request.headers.get("content-length", "")
     if not size.isdigit() or int(size) > ALL:
         raise InputError(f"All files together may have {ALL // 1_000_000} MB.")
     if HEADER not in request.headers:
         raise InputError(f"Expected a form with the header {HEADER}.")
     try:
-        async with asyncio.timeout(ARRIVED), request.form(max_files=FILES, max_fields=1) as form:
+        async with asyncio.timeout(ARRIVED), request.form(max_files=FILES, max_fields=2) as form:
             files = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
-            return [Upload(one.filename or "", await one.read()) for one in files], str(form.get("instead", ""))
+            uploads = [Upload(one.filename or "", await one.read()) for one in files]
+            return uploads, str(form.get("kind", "")), str(form.get("instead", ""))
     except TimeoutError:
         raise InputError(f"The files took more than {ARRIVED:g} seconds to arrive. Bring smaller ones.") from None
 

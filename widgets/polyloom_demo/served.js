@@ -14,7 +14,7 @@ import { bytesOf, shown, Traits } from "../polyloom_widgets/base/traits.js";
 const AGAIN = 1500; // milliseconds until a model that is still learning is asked for again
 const PAUSES = [500, 1500, 4000]; // milliseconds before a request that got no answer is sent again
 const WRITTEN = 300; // milliseconds that an address waits for more changes
-const TAKES = /** @type {Record<string, string>} */ ({ "page.html": "Offline page", "recipe.json": "Recipe", "mix.psamc": "Model" });
+const TAKES = /** @type {Record<string, string>} */ ({ "page.html": "Offline page", "recipe.json": "Recipe", "mix.psamc": "Model", "tune.mid": "Tune (MIDI)", "tune.wav": "Tune (WAV)" });
 
 class Trouble extends Error {}
 
@@ -114,7 +114,7 @@ class ServedModel extends Traits {
 
 /**
  * Show a kind of view with its examples, and a field for files where a visitor may bring some.
- * @param {HTMLElement} host @param {{kind: string, examples: string[], files: {kinds: string, most: number, told: string} | null}} plan
+ * @param {HTMLElement} host @param {{kind: string, examples: string[], files: {endings: string, several: boolean, most: number, told: string} | null}} plan
  */
 export async function serve(host, { kind, examples, files }) {
   const head = make("div", { class: "demo-examples", role: "group", "aria-label": "Examples" });
@@ -159,10 +159,11 @@ export async function serve(host, { kind, examples, files }) {
     open(number, () => asked("open", { kind, example: number, recipe, instead: shownView }), recipe === null);
   buttons.forEach((one, n) => one.addEventListener("click", () => { void example(n, null); }));
   if (files) {
-    const field = /** @type {HTMLInputElement} */ (make("input", { type: "file", class: "demo-files", multiple: true, accept: files.kinds }));
+    const field = /** @type {HTMLInputElement} */ (make("input", { type: "file", class: "demo-files", accept: files.endings }));
+    field.multiple = files.several;
     field.addEventListener("change", () => {
       const chosen = [...(field.files ?? [])];
-      if (chosen.length) void open(-1, () => brought(chosen, shownView, files.most), false);
+      if (chosen.length) void open(-1, () => brought(kind, chosen, shownView, files.most), false);
       field.value = ""; // the same files may be brought again, changed
     });
     head.before(make("label", { class: "demo-bring" }, "Your files ", field, make("span", { class: "pl-muted" }, files.told)));
@@ -170,10 +171,11 @@ export async function serve(host, { kind, examples, files }) {
   await example(0, kind === "mix" ? recipeInAddress() : null);
 }
 
-/** Bring files; the server checks them. @param {File[]} files @param {string} instead @param {number} most bytes @returns {Promise<any>} */
-async function brought(files, instead, most) {
-  if (files.reduce((sum, file) => sum + file.size, 0) > most) throw new Trouble(`All files together may have ${Math.floor(most / 1e6)} MB.`);
+/** Bring files; the server checks them. @param {string} kind @param {File[]} files @param {string} instead @param {number} most bytes @returns {Promise<any>} */
+async function brought(kind, files, instead, most) {
+  if (files.reduce((sum, file) => sum + file.size, 0) > most) throw new Trouble(`All files together may have ${most / 1e6} MB.`);
   const form = new FormData();
+  form.append("kind", kind);
   form.append("instead", instead);
   for (const file of files) form.append("files", file);
   return answered(await fetch(address("compose"), { method: "POST", headers: { "X-Polyloom": "1" }, body: form }));

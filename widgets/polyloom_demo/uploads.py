@@ -8,9 +8,10 @@ on a disk, and of a model every array is compared with its digest before it is u
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TypeVar
 
 from polyloom.compose.layered import Layer, Layered
 from polyloom.compose.weave import HeldOut, weave
@@ -25,8 +26,10 @@ TEXT = 1_000_000  # characters of all texts together: they are woven in seconds
 MODEL = 32_000_000  # bytes of a model
 ALL = 64_000_000  # bytes of a request
 JUDGED = 20_000  # characters, at most, that are held out to judge the mix
-KINDS = (".txt", ".psam", ".psamc")
+ENDINGS = (".txt", ".psam", ".psamc")
 WORDS = 3  # of the first text, to begin with
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,11 @@ class Upload:
     name: str
     content: bytes
 
-    @property
-    def kind(self) -> str:
-        """What its name ends in; InputError if nothing here can read that."""
-        found = PurePath(self.name).suffix.lower()
-        if found not in KINDS:
-            raise InputError(f"{self.shown}: expected a file that ends in {', '.join(KINDS)}.")
-        return found
+    def ending(self, known: Sequence[str] = ENDINGS) -> str:
+        """Which of the known endings its name has; InputError if it has none of them."""
+        if self._suffix not in known:
+            raise InputError(f"{self.shown}: expected a file that ends in {', '.join(known)}.")
+        return self._suffix
 
     @property
     def shown(self) -> str:
@@ -65,14 +66,26 @@ class Upload:
         """The model in it; InputError if it is damaged, was changed, or is too large."""
         if len(self.content) > MODEL:
             raise InputError(f"{self.shown}: a model may have {MODEL // 1_000_000} MB here.")
+        return self.read(_whole)
+
+    def read(self, reader: Callable[[Path], Found]) -> Found:
+        """What is read of it as a file, which is there for so long; InputError by its name if it is no good."""
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            path = Path(folder) / f"model{self.kind}"
+            path = Path(folder) / f"file{self._suffix}"
             path.write_bytes(self.content)
             try:
-                verify(path)
-                return load(path)
+                return reader(path)
             except (FileError, InputError) as error:
                 raise InputError(f"{self.shown}: {str(error).replace(str(path), 'it')}") from None
+
+    @property
+    def _suffix(self) -> str:
+        return PurePath(self.name).suffix.lower()
+
+
+def _whole(path: Path) -> LanguageModel:
+    verify(path)
+    return load(path)
 
 
 def composed(uploads: Sequence[Upload]) -> Mixer:
@@ -98,10 +111,10 @@ def opening(texts: Mapping[str, str]) -> str:
 def _read(uploads: Sequence[Upload]) -> tuple[dict[str, str], dict[str, LanguageModel]]:
     """Texts and models by name."""
     names = _named(uploads)
-    texts = {name: one.text() for name, one in names.items() if one.kind == ".txt"}
+    texts = {name: one.text() for name, one in names.items() if one.ending() == ".txt"}
     if (size := sum(map(len, texts.values()))) > TEXT:
         raise InputError(f"Texts may have {TEXT:,} characters together here; these have {size:,}.")
-    return texts, {name: one.model() for name, one in names.items() if one.kind != ".txt"}
+    return texts, {name: one.model() for name, one in names.items() if one.ending() != ".txt"}
 
 
 def _named(uploads: Sequence[Upload]) -> dict[str, Upload]:
