@@ -187,6 +187,6 @@ def test_the_limit_bears_a_cluster_and_leaves_a_melody(page: "Page") -> None:
 
 
 def test_a_page_that_was_busy_leaves_out_what_it_missed(page: "Page") -> None:
-    struck = page.evaluate(BUSY, heard(*((n / 50, 0.05, 40 + n % 40, 90) for n in range(400))))
+    struck: list[float] = page.evaluate(BUSY, heard(*((n / 50, 0.05, 40 + n % 40, 90) for n in range(400))))
     assert struck
     assert max(Counter(struck).values()) < 8, "what was missed does not sound at once"
