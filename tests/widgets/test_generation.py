@@ -151,3 +151,9 @@ def test_forms(view: GenerationView, tmp_path: Path) -> None:
     assert "<script" not in forms["text/html"]
     assert "2: law up, from 1 at step 3" in forms["text/html"]
     assert view.to_html(tmp_path / "g.html").stat().st_size < 300_000
+
+
+def test_settings_given_one_by_one_are_told_where_they_belong() -> None:
+    mix = polyloom.weave({"sea": load("sea"), "law": load("contracts")}, progress=False)[0]
+    with pytest.raises(InputError, match=r"Sampling\(seed=…\)"):
+        GenerationView(mix, "At night the", seed=1)

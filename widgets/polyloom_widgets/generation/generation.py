@@ -69,6 +69,8 @@ class GenerationView(Widget):
         mixes: Mapping[str, LanguageModel] | None = None,
         **traits: Any,
     ) -> None:
+        if settings := [name for name in traits if name in SETTINGS]:
+            raise InputError(f"Settings go together: GenerationView(model, prompt, Sampling({settings[0]}=…)).")
         given = model if isinstance(model, Generation) else None
         speaker = given.scrub(0).model if given else model
         if not isinstance(speaker, LanguageModel):
