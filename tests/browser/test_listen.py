@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from browser.alive import alive
 from browser.tab import Tab
 from browser.view import assert_saved, assert_usable, assert_walked, everywhere, opened, settled
 from polyloom.music import Score
@@ -13,6 +14,10 @@ from polyloom_widgets.listen.listen import ListenAB
 pytestmark = pytest.mark.browser
 NAMES = ("as it was", "more blues")
 LEFT = ".pl-head"
+COUNT_SETS = """() => {
+  window.made = 0;
+  window.Set = class extends Set { constructor(...given) { super(...given); made += 1; } };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +100,39 @@ def test_blind_it_gives_nothing_away_and_counts(open_tab: Callable[..., Tab], fi
     assert page.locator(".pl-verdicts").inner_text().startswith(f"Told apart: {right} of 6;")
     page.get_by_role("button", name="Open").click()
     page.locator(".pl-both-rolls").wait_for()
+
+
+def test_beyond_the_end_of_the_shorter_piece_it_ends(open_tab: Callable[..., Tab], files: dict[str, Path]) -> None:
+    page = opened(open_tab, files["two"]).page
+    page.locator(".pl-scrubber").evaluate("one => { one.value = 700; one.dispatchEvent(new Event('input')); }")
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Pause").wait_for()
+    page.keyboard.press("b")
+    page.get_by_role("button", name="Play").wait_for()
+    assert page.locator(".pl-clock").inner_text() == "bar 6 of 6"
+
+
+def test_other_votes_from_python_stand_in_the_table(open_tab: Callable[..., Tab], tmp_path: Path) -> None:
+    score = Score.of([(480 * n, 400, 60 + n % 7) for n in range(8)])
+    view = ListenAB(score, score, NAMES, votes=[{"kind": "prefer", "said": 0}])
+    page = alive(open_tab, view, tmp_path).page
+    for said, name in enumerate(NAMES):
+        page.evaluate("said => model.set('votes', [{ kind: 'prefer', said }])", said)
+        settled(page)
+        assert page.locator("tbody tr").all_text_contents() == [f"prefer{name}"]
+    view.close()
+
+
+def test_many_notes_are_compared_once(open_tab: Callable[..., Tab], tmp_path: Path) -> None:
+    """As many as no call takes arguments; the picture is not computed anew where a hand only plays."""
+    many = Score.of([(120 * n, 120, 40 + n % 40) for n in range(80_000)])
+    view = ListenAB(many, many.transposed(1), NAMES)
+    page = opened(open_tab, view.to_html(tmp_path / "many.html")).page
+    assert page.locator(".pl-legend").inner_text().split("\n")[0] == "0 notes in both"
+    page.evaluate(COUNT_SETS)
+    for key in "bab":
+        page.locator(".polyloom").press(key)
+        settled(page)
+    assert page.locator(".pl-clock").inner_text() == "bar 1 of 5000"
+    assert page.evaluate("() => made") == 0
+    view.close()

@@ -51,8 +51,14 @@ def test_the_page_sees_the_same_notes_and_what_differs() -> None:
     found = run("listen/places.js", f"difference([{given}].map(notesOf), {view.bars})")
     assert len(found["both"]) == 9
     assert [len(side) for side in found["alone"]] == [3, 3]
-    assert found["alone"][1][0] == {"from": 2.25, "to": 2.5, "pitch": 70}
+    assert found["alone"][1][0] == {"from": 2.25, "to": 2.5, "pitch": 70, "drum": False}
     view.close()
+
+
+def test_percussion_is_no_melody() -> None:
+    notes = "{ start: 0, length: 1, pitch: 36, velocity: 90, drum: false }"
+    found = run("listen/places.js", f"difference([[{notes}], [{{ ...{notes}, drum: true }}]], [[0, 1], [0, 1]])")
+    assert found["both"] == []
 
 
 @pytest.mark.parametrize(("second", "place"), [(0, 0), (1, 0.5), (2, 1), (4.5, 1.625), (9, 2.75)])

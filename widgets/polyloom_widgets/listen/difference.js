@@ -23,9 +23,9 @@ export function picture(life, go) {
   const field = make("div", { class: "pl-field" }, svg, head, blind);
   const legend = [make("span", { class: "pl-key", "data-of": "both" }), ...[0, 1].map((side) => make("span", { class: `pl-key pl-layer pl-layer-${side}`, "data-of": side }))];
   const element = make("div", { class: "pl-difference" }, field, make("p", { class: "pl-legend", role: "status" }, ...legend));
-  /** @type {Two | null} */
-  let shown = null;
-  let [length, drawn] = [1, ""];
+  /** @type {{notes: unknown, both: number, alone: number[]}} */
+  let drawn = { notes: null, both: 0, alone: [0, 0] };
+  let length = 1;
   life.listen(field, "click", (/** @type {MouseEvent} */ event) => {
     const box = field.getBoundingClientRect();
     go(((event.clientX - box.left) / box.width) * length);
@@ -36,20 +36,22 @@ export function picture(life, go) {
     attribute(blind, "hidden", Boolean(two));
     attribute(svg, "hidden", !two);
     if (!two) { legend.forEach((one) => write(one, "")); return; }
+    if (two.notes !== drawn.notes) paint(two);
+    [`${drawn.both} notes in both`, ...two.names.map((name, side) => `${drawn.alone[side]} in ${name} alone`)].forEach((text, n) => write(legend[n], text));
+  };
+  const paint = (/** @type {Two} */ two) => {
     const found = difference(two.notes, two.bars);
-    [`${found.both.length} notes in both`, ...two.names.map((name, side) => `${found.alone[side].length} in ${name} alone`)].forEach((text, n) => write(legend[n], text));
-    if (two.notes === shown?.notes && drawn) return;
-    shown = two;
+    drawn = { notes: two.notes, both: found.both.length, alone: found.alone.map((one) => one.length) };
     length = Math.max(...two.bars.map((one) => one.length - 1));
-    const all = [...found.both, ...found.alone[0], ...found.alone[1]].map((one) => one.pitch);
-    const [low, high] = [Math.min(...all) - ROOM, Math.max(...all) + ROOM];
+    let [low, high] = [127, 0];
+    for (const { pitch } of two.notes.flat()) [low, high] = [Math.min(low, pitch), Math.max(high, pitch)];
+    [low, high] = [low - ROOM, high + ROOM];
     attribute(svg, "viewBox", `0 0 ${length} ${high - low}`);
     const boxes = (/** @type {import("./places.js").Block[]} */ blocks) => blocks.map(({ from, to, pitch }) => `M${from.toFixed(4)} ${high - pitch - 0.5}h${Math.max(THIN, to - from - THIN).toFixed(4)}v1H${from.toFixed(4)}z`).join("");
     attribute(both, "d", boxes(found.both));
     alone.forEach((path, side) => attribute(path, "d", boxes(found.alone[side])));
     const every = Math.ceil(length / RULED);
     attribute(rules, "d", Array.from({ length: Math.ceil(length / every) }, (_, n) => `M${n * every} 0v${high - low}`).join(""));
-    drawn = "yes";
   };
   return { element, show, at: (/** @type {number} */ place) => style(head, "left", `${Math.min(100, (100 * place) / length).toFixed(3)}%`) };
 }

@@ -38,6 +38,8 @@ function render({ model, el }) {
   let loaded = "";
   /** @type {import("../base/sound.js").Heard[][]} */
   let pieces = [[], []];
+  /** @type {{votes: unknown, names: unknown}} */
+  let shown = { votes: null, names: null }; // in the table
 
   const side = () => (way === "open" ? Number(model.get("side")) : way === "abx" ? [0, 1, hidden][pressed] : pressed === 0 ? hidden : 1 - hidden);
   const bars = () => /** @type {number[][]} */ (model.get("bars") ?? [[0, 1], [0, 1]]);
@@ -54,8 +56,8 @@ function render({ model, el }) {
     const playing = player.playing;
     if (playing) player.pause();
     player.load(pieces[now], seconds[seconds.length - 1]);
-    player.seek(secondOf(seconds, at));
-    if (playing) player.play();
+    if (playing) player.play(secondOf(seconds, at)); // beyond the last bar of a shorter piece it ends
+    else player.seek(secondOf(seconds, at));
   };
   const listenTo = (/** @type {number} */ which) => {
     pressed = which;
@@ -143,7 +145,8 @@ function render({ model, el }) {
     /** @type {Vote[]} */
     const votes = model.get("votes") ?? [];
     write(verdicts, [apart(votes), better(votes)].filter(Boolean).join(" "));
-    tabled(table, votes, [name(0), name(1)]);
+    if (votes !== shown.votes || model.get("names") !== shown.names) tabled(table, votes, [name(0), name(1)]);
+    shown = { votes, names: model.get("names") };
     stage.tell();
     here();
     moving();
@@ -169,7 +172,6 @@ function render({ model, el }) {
 
 /** The votes as a table. @param {Element} table @param {Vote[]} votes @param {string[]} names */
 function tabled(table, votes, names) {
-  if (table.querySelectorAll("tbody tr").length === votes.length && table.querySelector("thead")) return;
   const row = (/** @type {string[]} */ cells, /** @type {string} */ tag) => make("tr", {}, ...cells.map((text) => make(tag, {}, text)));
   const told = votes.map((vote) => row([vote.kind, vote.x === undefined ? "" : names[vote.x], names[vote.said]], "td"));
   table.replaceChildren(make("caption", {}, "Votes"), make("thead", {}, row(["test", "X was", "said"], "th")), make("tbody", {}, ...told));

@@ -7,7 +7,7 @@
  */
 
 /** @typedef {import("../base/sound.js").Heard} Heard */
-/** @typedef {{from: number, to: number, pitch: number}} Block places, and a pitch */
+/** @typedef {{from: number, to: number, pitch: number, drum: boolean}} Block places, and a pitch */
 /** @typedef {{kind: string, x?: number, said: number}} Vote */
 
 const COLUMNS = 5;
@@ -21,8 +21,12 @@ export function notesOf(bytes) {
 
 /** The place of a second, given the seconds at which bars begin. @param {number[]} bars @param {number} second */
 export function placeOf(bars, second) {
-  let n = 0;
-  while (n < bars.length - 2 && bars[n + 1] <= second) n += 1;
+  let [n, above] = [0, bars.length - 1]; // the bar that began last: bars[n] <= second < bars[above]
+  while (above - n > 1) {
+    const middle = (n + above) >> 1;
+    if (bars[middle] <= second) n = middle;
+    else above = middle;
+  }
   return n + (second - bars[n]) / (bars[n + 1] - bars[n] || 1);
 }
 
@@ -32,10 +36,10 @@ export function secondOf(bars, place) {
   return bars[n] + Math.min(1, Math.max(0, place - n)) * (bars[n + 1] - bars[n]);
 }
 
-/** What is in both, in the first alone, in the second alone: notes that begin at one place with one pitch are the same. @param {Heard[][]} notes of two pieces @param {number[][]} bars @returns {{both: Block[], alone: Block[][]}} */
+/** What is in both, in the first alone, in the second alone: notes that begin at one place with one pitch are the same, percussion apart. @param {Heard[][]} notes of two pieces @param {number[][]} bars @returns {{both: Block[], alone: Block[][]}} */
 export function difference(notes, bars) {
-  const blocks = notes.map((piece, side) => piece.map(({ start, length, pitch }) => ({ from: placeOf(bars[side], start), to: placeOf(bars[side], start + length), pitch })));
-  const key = (/** @type {Block} */ block) => `${Math.round(block.from * GRID)} ${block.pitch}`;
+  const blocks = notes.map((piece, side) => piece.map(({ start, length, pitch, drum }) => ({ from: placeOf(bars[side], start), to: placeOf(bars[side], start + length), pitch, drum })));
+  const key = (/** @type {Block} */ block) => `${Math.round(block.from * GRID)} ${block.pitch} ${block.drum}`;
   const known = blocks.map((piece) => new Set(piece.map(key)));
   return {
     both: blocks[0].filter((block) => known[1].has(key(block))),
