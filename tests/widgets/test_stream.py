@@ -5,9 +5,10 @@ import pytest
 import polyloom
 from polyloom import InputError
 from polyloom.music import MidiVocabulary, read_abc
+from polyloom.music.schemes import Scheme
 from polyloom_datasets import load
 from polyloom_widgets import Mixer
-from polyloom_widgets.mixer.stream import ENOUGH, Stream
+from polyloom_widgets.mixer.stream import ENOUGH, Stream, timely
 
 SETTINGS = {"temperature": 0.8, "seed": 1}
 STYLES = ("dance", "chorale", "blues", "arpeggio")
@@ -46,6 +47,43 @@ def test_a_fader_is_heard_from_the_next_answer_on(mix: polyloom.Layered) -> None
     alone = mix.with_weights({name: float(name == "chorale") for name in STYLES})
     for _ in range(3):
         assert {note[-1] for note in stream.more(alone, SETTINGS)["notes"]} == {1}
+
+
+@pytest.mark.parametrize(("scheme", "hot"), [("remi", 2.0), ("chords", 2.0), ("events", 1.5)])
+def test_nobody_waits_for_a_long_rest(scheme: Scheme, hot: float) -> None:
+    vocabulary = MidiVocabulary(scheme, grid=12)
+    kept = {vocabulary.pieces[id] for id in timely(vocabulary)}
+    left_out = {name for name in vocabulary.pieces if name not in kept}
+    assert {name.partition("_")[0] for name in left_out} <= {"Bars", "Long", "Shift"}
+    assert not left_out & {"Bar", "Long_96", "Shift_96", "</s>"}
+    documents = [vocabulary.tokens(read_abc(tune)) for tune in load("tunes").documents[:2]]
+    mix = polyloom.Layered(polyloom.AssociationModel.fit(documents, vocabulary), {}, name="dance")
+    stream, until = Stream(mix, mix.ids("")), 0.0
+    for _ in range(30):
+        now = stream.more(mix, {"temperature": hot, "seed": 1})["until"]
+        assert now - until < 600
+        until = now
+
+
+def test_what_tells_no_note_is_told() -> None:
+    vocabulary = MidiVocabulary(grid=4)
+    mix = polyloom.Layered(polyloom.AssociationModel.fit(["Bar " * 50], vocabulary), {}, name="rests")
+    with pytest.raises(InputError, match="tells no note"):
+        Stream(mix, mix.ids("Bar")).more(mix, {"temperature": 0.0, "seed": 1})
+
+
+def test_the_desk_is_silent_where_nobody_speaks_and_follows_another_mix(mix: polyloom.Layered) -> None:
+    desk = Mixer(mix, "Bar")
+    desk._answer_play({"begin": True})
+    silent = desk.step | {"muted": [True] * 4}
+    desk.steps, desk.cursor = [*desk.steps, silent], 1
+    with pytest.raises(InputError, match="Nobody is speaking"):
+        desk._answer_play({"begin": False})
+    vocabulary = MidiVocabulary("chords", grid=12)
+    voices = {name: [vocabulary.tokens(read_abc(tune)) for tune in load("tunes").documents[:4]] for name in STYLES}
+    desk.model = polyloom.weave(voices, vocabulary, progress=False)[0]
+    assert desk._answer_play({"begin": False})["notes"]
+    desk.close()
 
 
 def test_the_same_seed_is_the_same_music(mix: polyloom.Layered) -> None:

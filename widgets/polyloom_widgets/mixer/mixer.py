@@ -158,7 +158,7 @@ class Mixer(Widget):
             *alone,
         ]
         self.recipe = {**members(mix), "max_tokens": WORDS}
-        self._judge = HeldOut.of(mix, self._held_out)
+        self._judge, self._stream = HeldOut.of(mix, self._held_out), None
         self.place = -1
         self._send_score(self._judge.sample())
         self._ask()
@@ -346,6 +346,8 @@ class Mixer(Widget):
         return closer.written(self.mix, self.mix, self._here()[0], self.sampling, WORDS)
 
     def _answer_play(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        if not any(effective(self.step)):
+            raise InputError("Nobody is speaking. Raise a fader, or unmute a layer.")
         if self._stream is None or question.get("begin"):
             self._stream = Stream(self.mix, self._here()[0])
         return self._stream.more(self.mix, self.sampling)

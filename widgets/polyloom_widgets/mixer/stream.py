@@ -6,7 +6,8 @@
         until     seconds that are written;  tunes     how many began
 
 Where a tune ends, or has become long, the next one begins from the prompt.  A fader that moves is heard from the next
-few tokens on, because the place in the text is handed from mix to mix.
+few tokens on, because the place in the text is handed from mix to mix.  Nothing is drawn that takes more than eight
+beats at once: nobody waits before a loudspeaker for a rest of an hour, which is one token too.
 """
 
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Step
 from polyloom.model import Continuation
 from polyloom.music.constraints import grammar
+from polyloom.music.schemes import BEATS
 from polyloom.music.score import DRUMS
 from polyloom.music.vocabulary import MidiVocabulary
 
@@ -40,17 +42,19 @@ class Stream:
 
     def __init__(self, mix: Layered, prompt: Ids) -> None:
         self._vocabulary, self._prompt = music_of(mix), prompt
-        self._bound = grammar(self._vocabulary)
+        self._only, self._bound = timely(self._vocabulary), grammar(self._vocabulary)
         self._offset, self._until, self._tunes, self._drawn = 0.0, 0.0, 0, 0
         self._begin(mix)
 
     def more(self, mix: Layered, sampling: Mapping[str, Any]) -> dict[str, Any]:
-        """Some seconds more."""
+        """Some seconds more; InputError if what the mix writes tells no note."""
         notes, goal = list[list[float]](), self._until + ENOUGH
         for _ in range(TURNS):
             if self._until >= goal:
                 break
             notes += self._turn(mix, sampling)
+        if not notes:
+            raise InputError("What the mix writes here tells no note. Try another prompt, seed or temperature.")
         return {"notes": notes, "until": self._until, "tunes": self._tunes}
 
     def _begin(self, mix: Layered) -> None:
@@ -61,7 +65,7 @@ class Stream:
     def _turn(self, mix: Layered, sampling: Mapping[str, Any]) -> list[list[float]]:
         if self._place.model is not mix:
             self._place = self._place.rebind(mix)
-        settings = Sampling(**sampling, min_p=LEAST, max_tokens=CHUNK, bound=self._bound)
+        settings = Sampling(**sampling, min_p=LEAST, max_tokens=CHUNK, only=self._only, bound=self._bound)
         made = generate(self._place, replace(settings, seed=settings.seed + self._drawn))
         self._drawn += 1
         before = len(self._prompt) + len(self._steps)
@@ -87,6 +91,13 @@ class Stream:
             found.append([self._offset + start, end - start, pitch, velocity, int(channel == DRUMS), layer])
             self._until = max(self._until, self._offset + end)
         return found
+
+
+def timely(vocabulary: MidiVocabulary) -> tuple[int, ...]:
+    """The ids by which no more than eight beats pass at once."""
+    unit = BEATS * vocabulary.grid  # shifts up to it are told one by one, longer ones are doublings of it
+    longest = {"Bars": -1, "Long": 1, "Shift": unit}  # of each family
+    return tuple(id for id, (family, n) in enumerate(vocabulary.told) if n <= longest.get(family, n))
 
 
 def music_of(mix: Layered) -> MidiVocabulary:
