@@ -24,7 +24,7 @@ STYLE = """
 footer { display: none !important; }
 @media (max-width: 640px) {
   .main { padding: 8px 12px !important; }
-  .tab-container button { padding: 0 8px !important; }
+  .tab-container button { padding: 0 5px !important; font-size: 13px !important; }
 }
 """
 HEAD = f'<link rel="stylesheet" href="polyloom/views.css"><style>{STYLE}</style>'
