@@ -78,6 +78,7 @@ def test_a_caption_conditions_a_tune(made: Path) -> None:
         written[style] = (made / f"{style}-again.mid").read_bytes()
         assert written[style] == (made / f"{style}.mid").read_bytes()
     assert written["chorale"] != written["arpeggio"]
+    assert "read as <unk>: 'rumba'" in run(*words, "--caption", "rumba", "-o", made / "rumba.mid").stderr
     run("train", made / "tunes.abc", "-o", made / "plain.psam")
     with pytest.raises(PolyloomError, match="has learned no captions"):
         run("generate", made / "plain.psam", "--caption", "blues", "-o", made / "x.mid")

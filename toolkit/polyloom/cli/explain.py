@@ -37,7 +37,7 @@ def command(
         polyloom explain mix.psamc "At night the" tide --lines --json
     """
     loaded, text = opened(model), prompt_text(prompt)
-    unknown = unknown_words(loaded, text)
+    unknown = unknown_words(loaded.vocabulary, text)
     tokens = [token_of(loaded.vocabulary, name) for name in (token, against) if name is not None]
     found = loaded.begin(text).explain(*tokens)
     seen = _seen(found) if lines else ()

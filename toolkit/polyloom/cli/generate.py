@@ -74,7 +74,7 @@ def command(
     loaded, text = opened(model), prompt_text(prompt)
     if int8:
         loaded = later("int8")(loaded)
-    unknown = unknown_words(loaded, text)
+    unknown = unknown_words(loaded.vocabulary, text)
     place, speculation = loaded.begin(text), _speculation(draft, ahead, loaded)
     if as_json:
         told = {"model": str(model), "prompt": text, "unknown": unknown}

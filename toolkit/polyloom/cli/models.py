@@ -39,9 +39,8 @@ def prompt_text(given: str | None) -> str:
     return decoded("the prompt", os.fsencode(given or ""))  # a terminal may send what is no text
 
 
-def unknown_words(model: LanguageModel, prompt: str) -> list[str]:
-    """The words of a prompt that the model reads as `<unk>`, each once; a note names them."""
-    vocabulary = model.vocabulary
+def unknown_words(vocabulary: Vocabulary, prompt: str) -> list[str]:
+    """The words of a prompt that are read as `<unk>`, each once; a note names them."""
     found = vocabulary.unknown_words(prompt) if isinstance(vocabulary, WordVocabulary) else []
     if found:
         shown = ", ".join(map(repr, found[:SHOWN])) + (f" and {len(found) - SHOWN} more" if found[SHOWN:] else "")

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from polyloom.association.model import AssociationModel
-from polyloom.cli.models import opened
+from polyloom.cli.models import opened, unknown_words
 from polyloom.cli.options import Force, Json, ModelFile, Output
 from polyloom.cli.output import check_free, note, print_json
 from polyloom.compose.recipe import replay
@@ -145,6 +145,7 @@ def generate(
     only = () if free else allowed(music, key=key, low=low, high=high)
     prompt, bound = music.tokens(begun), grammar(music)
     if isinstance(vocabulary, BlockVocabulary):
+        unknown_words(vocabulary.text, caption)
         prompt = vocabulary.opening(caption, begun)
         only = vocabulary.only(caption, only or None)
         bound = tuple(tuple(vocabulary.lifted(ids).tolist()) for ids in bound)

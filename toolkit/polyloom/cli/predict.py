@@ -29,7 +29,7 @@ def command(
         echo "At night the" | polyloom predict poems.psam
     """
     loaded, text = opened(model), prompt_text(prompt)
-    unknown = unknown_words(loaded, text)
+    unknown = unknown_words(loaded.vocabulary, text)
     best = loaded.begin(text).top(k)
     found: list[tuple[int, float]] = list(zip(best.tokens.tolist(), np.exp(best.log_probs).tolist(), strict=True))
     if as_json:
