@@ -174,7 +174,7 @@ def _action(kind: str, opened: dict[str, Any], dice: random.Random) -> dict[str,
         return {"method": "custom", "content": {**asked, "id": 1}}
     if kind == "attend":
         return {"method": "update", "state": {"chosen": ["head", dice.randrange(4), dice.randrange(4)]}}
-    return {"method": "update", "state": {"token": dice.randrange(5)}}
+    return {"method": "update", "state": {"token": dice.randrange(-1, min(5, len(opened["state"]["pieces"])))}}
 
 
 def _asked(client: http.client.HTTPConnection, load: Load, method: str, path: str, content: object) -> dict[str, Any]:
