@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 import polyloom
+from browser.alive import alive
 from browser.hand import Hand
 from browser.lab import jupyterlab
 from browser.tab import Tab
@@ -15,11 +16,16 @@ from browser.test_lesson import READY, RUN_ALL
 from browser.view import assert_usable, opened, settled
 from polyloom.music import MidiVocabulary, Score
 from polyloom_widgets import Mixer
+from polyloom_widgets.base import bundle as module
+from polyloom_widgets.base.bundle import bundle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from polyloom.compose.weave import HeldOut
+
 pytestmark = pytest.mark.browser
+WIDGETS = Path(module.__file__).parents[1]
 
 # What a controller with two knobs would send: there is none here.
 CONTROLLER = """
@@ -28,6 +34,32 @@ CONTROLLER = """
   window.turn = (knob, place) => input.onmidimessage?.({ data: new Uint8Array([0xb0, knob, place]) });
   navigator.requestMIDIAccess = async () => access;
 """
+# What was going on in the page when the first sound was asked for.
+OPENED = """
+  const Real = window.AudioContext;
+  window.AudioContext = class extends Real {
+    constructor(given) { super(given); window.opened ??= window.event?.type ?? "later"; }
+  };
+"""
+COUNT = """() => {
+  const send = model.send.bind(model);
+  window.asked = 0;
+  model.send = (content) => { asked += content.op === "play"; send(content); };
+  window.requestAnimationFrame = () => 1;
+}"""
+LATE_CONTROLLER = """async () => {
+  const input = { onmidimessage: null };
+  let grant;
+  const access = { inputs: new Map([["one", input]]), onstatechange: null };
+  navigator.requestMIDIAccess = () => new Promise((done) => { grant = () => done(access); });
+  const life = new Lifetime();
+  const part = knobs({ layers: [{ name: "low" }], redraw() {} }, life);
+  part.element.querySelector("button").click();
+  life.end();
+  grant();
+  await new Promise((done) => setTimeout(done, 50));
+  return input.onmidimessage === null;
+}"""
 FILLED = """all => all.map((one) => [one.title, [...one.children]
   .reduce((sum, part) => sum + (part.hidden ? 0 : parseFloat(part.style.height) || 0), 0)])"""
 SOURCE = """
@@ -45,16 +77,29 @@ desk
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A desk of two voices: after a bar line one sings C, the other G."""
+def woven() -> tuple[polyloom.Layered, "HeldOut"]:
+    """Two voices: after a bar line one sings C, the other G."""
     vocabulary = MidiVocabulary(grid=4)
     voices = {
         name: [vocabulary.tokens(Score.of([(n, 1, low + n * step % 12) for n in range(16)], ticks_per_beat=1))
                for step in range(1, 7)]
         for name, low in (("low", 60), ("high", 67))
     }  # fmt: skip
-    mix, held_out = polyloom.weave(voices, vocabulary, progress=False)
+    return polyloom.weave(voices, vocabulary, progress=False)
+
+
+@pytest.fixture(scope="module")
+def file(woven: tuple[polyloom.Layered, "HeldOut"], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    mix, held_out = woven
     return Mixer(mix, "Bar", held_out).to_html(tmp_path_factory.mktemp("desk") / "desk.html")
+
+
+@pytest.fixture
+def played(open_tab: Callable[..., Tab], woven: tuple[polyloom.Layered, "HeldOut"], tmp_path: Path) -> "Iterator[Page]":
+    """A desk with Python behind it."""
+    desk = Mixer(woven[0], "Bar", woven[1])
+    yield alive(open_tab, desk, tmp_path).page
+    desk.close()
 
 
 def likeliest(page: "Page") -> str:
@@ -103,6 +148,48 @@ def test_knobs_are_learned_and_move_the_faders(open_tab: Callable[..., Tab], fil
     page.evaluate("() => turn(3, 100)")  # nobody's
     settled(page)
     assert (hand.weight("low"), hand.weight("high")) == (1, 1)
+
+
+def test_a_controller_that_is_allowed_late_moves_no_desk_that_was_closed(open_tab: Callable[..., Tab]) -> None:
+    page = open_tab().page
+    source = bundle(WIDGETS / "mixer" / "knobs.js")
+    page.add_script_tag(content=f"{source}\nObject.assign(window, {{ knobs, Lifetime }});", type="module")
+    page.wait_for_function("() => window.knobs")
+    assert page.evaluate(LATE_CONTROLLER)
+
+
+def test_sound_is_asked_for_within_the_click(played: "Page") -> None:
+    played.evaluate(f"() => {{ {OPENED} }}")
+    Hand(played).button("Play").click()
+    played.get_by_role("button", name="Pause").wait_for()
+    assert played.evaluate("() => opened") == "click"
+
+
+def test_it_is_supplied_while_the_page_is_not_seen(played: "Page") -> None:
+    Hand(played).button("Play").click()
+    played.locator(".pl-key-bar[data-pressed]").first.wait_for()
+    played.evaluate(COUNT)
+    played.wait_for_function("() => asked > 1", polling=100)
+
+
+def test_it_stops_where_nobody_speaks(played: "Page") -> None:
+    hand = Hand(played)
+    hand.button("Play").click()
+    played.locator(".pl-key-bar[data-pressed]").first.wait_for()
+    hand.button("mute low").click()
+    hand.button("mute high").click()
+    played.locator(".pl-music").get_by_text("Nobody is speaking. Raise a fader").wait_for()
+    assert hand.button("Play").get_attribute("aria-disabled") == "true"
+    hand.button("mute low").click()
+    settled(played)
+    hand.button("Play").click()
+    played.locator(".pl-key-bar[data-pressed]").first.wait_for()
+
+
+def test_a_kernel_that_is_gone_is_missed(played: "Page") -> None:
+    played.evaluate("() => { model.send = () => {}; }")
+    Hand(played).button("Play").click()
+    played.get_by_text("no music comes until it does").wait_for()
 
 
 @pytest.fixture(scope="module")

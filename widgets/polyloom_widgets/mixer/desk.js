@@ -17,7 +17,7 @@ import { effective, sameNumbers, sharesOf } from "./mixing.js";
 
 const KEPT = 200; // steps of history
 const GLIDE = 300; // milliseconds
-const PATIENCE = 5000; // milliseconds until an exact figure is missed
+export const PATIENCE = 5000; // milliseconds until an answer is missed
 
 export class Desk {
   /** @param {any} model @param {import("../base/dom.js").Lifetime} life @param {() => void} redraw */

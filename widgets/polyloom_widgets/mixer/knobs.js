@@ -21,7 +21,7 @@ export function knobs(desk, life) {
   const known = new Map(); // a knob, by channel and number: its fader
   /** @type {Promise<void> | null} */
   let opened = null;
-  let [learning, trouble] = [false, ""];
+  let [learning, trouble, ended] = [false, "", false];
   /** @type {number | null} */
   let turned = null;
   const rest = life.timer(KNOB_RESTS, () => {
@@ -47,11 +47,13 @@ export function knobs(desk, life) {
   };
   const open = async () => {
     const access = await navigator.requestMIDIAccess();
+    if (ended) return; // the browser asks the person, who may take a while
     const listen = () => access.inputs.forEach((input) => { input.onmidimessage = hear; });
     listen();
     access.onstatechange = listen; // a controller that is plugged in later
     life.ends.add(() => { access.onstatechange = null; access.inputs.forEach((input) => { input.onmidimessage = null; }); });
   };
+  life.ends.add(() => { ended = true; });
   life.listen(learn, "click", () => {
     learning = !learning;
     if (learning) known.clear();

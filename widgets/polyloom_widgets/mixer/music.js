@@ -4,10 +4,11 @@
  *
  * The keyboard shows what each pitch has of the next token under the mix that is drawn, layer by layer, and presses the
  * keys that sound. To play, the page asks for some seconds at a time, always under the faders as they stand; what has been
- * asked for is played, so a fader is heard a moment later.
+ * asked for is played, so a fader is heard a moment later. It asks by a timer, which goes on while the page is not seen.
  */
-import { attribute, button, make, write } from "../base/dom.js";
+import { attribute, button, make, switchOff, write } from "../base/dom.js";
 import { Player } from "../base/sound.js";
+import { PATIENCE } from "./desk.js";
 import { keyboard } from "./keyboard.js";
 import { knobs } from "./knobs.js";
 
@@ -16,6 +17,7 @@ import { knobs } from "./knobs.js";
 
 const AT_HAND = 2.5; // seconds that are asked for before they are heard
 const SAFE = 0.15; // seconds by which what comes too late is moved on
+const SUPPLY = 100; // milliseconds
 
 /** @param {import("./desk.js").Desk} desk @param {import("../base/dom.js").Lifetime} life */
 export function music(desk, life) {
@@ -27,14 +29,16 @@ export function music(desk, life) {
   const element = make("section", { class: "pl-music", "aria-label": "Music" },
     make("div", { class: "pl-bar" }, play, anew, said, make("span", { class: "pl-space" }), knobsPart.element), keys.element);
   const player = new Player(life, desk.redraw);
-  let [asked, until, shift, trouble] = [false, 0, 0, ""];
+  let [asked, missed, until, shift, trouble] = [false, false, 0, 0, ""];
   /** @type {{start: number, end: number, pitch: number, layer: number}[]} */
   let sounding = [];
 
   const ask = (/** @type {boolean} */ begin) => {
     asked = true;
+    patience.start();
     desk.ask("play", { begin }, (/** @type {Written} */ answer) => {
-      asked = false;
+      asked = missed = false;
+      patience.stop();
       trouble = answer.error ?? "";
       if (trouble) { player.pause(); return; }
       const first = Math.min(...answer.notes.map(([start]) => start));
@@ -44,17 +48,28 @@ export function music(desk, life) {
       player.extend(notes);
       sounding = [...sounding.filter((one) => one.end > player.at), ...answer.notes.map(([start, length, pitch, , , layer]) => ({ start: start + shift, end: start + shift + length, pitch, layer }))];
       if (begin) player.play(0);
+      supply.start();
     });
   };
-  const begin = () => { player.pause(); player.load([], 0); [sounding, shift, until] = [[], 0, 0]; ask(true); };
-  life.listen(play, "click", () => { if (player.playing) player.pause(); else if (until) player.play(); else begin(); });
+  const begin = () => { player.open(); player.pause(); player.load([], 0); [sounding, shift, until] = [[], 0, 0]; ask(true); };
+  const resume = () => {
+    if (missed) asked = false; // and ask again
+    player.play();
+    supply.start();
+  };
+  const patience = life.timer(PATIENCE, () => { missed = true; desk.redraw(); });
+  const supply = life.timer(SUPPLY, () => {
+    if (!player.playing) return;
+    if (!asked && until - player.at < AT_HAND) ask(false);
+    supply.start();
+  });
+  life.listen(play, "click", () => { if (player.playing) player.pause(); else if (until) resume(); else begin(); });
   life.listen(anew, "click", begin);
   const moving = life.frame(() => follow());
   const follow = () => {
     if (!player.playing) { keys.press([]); return; }
     const now = player.at;
     keys.press(sounding.filter((one) => one.start <= now && now < one.end));
-    if (!asked && until - now < AT_HAND) ask(false);
     moving();
   };
 
@@ -65,8 +80,9 @@ export function music(desk, life) {
     keys.draw(bytes, picture.shares, picture.silent);
     attribute(play, "hidden", desk.offline);
     attribute(anew, "hidden", desk.offline || !until);
+    for (const one of [play, anew]) switchOff(one, picture.silent && !player.playing);
     write(play, player.playing ? "Pause" : asked && !until ? "Writing…" : "Play");
-    write(said, trouble ? `⚠ ${trouble}` : player.playing ? "move a fader: what is written next follows" : "");
+    write(said, trouble ? `⚠ ${trouble}` : missed ? "⚠ The kernel does not answer: no music comes until it does." : player.playing ? "move a fader: what is written next follows" : "");
     knobsPart.draw();
     moving();
   };
