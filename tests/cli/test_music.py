@@ -84,6 +84,23 @@ def test_a_caption_conditions_a_tune(made: Path) -> None:
         run("generate", made / "plain.psam", "--caption", "blues", "-o", made / "x.mid")
 
 
+def test_of_many_tunes_those_that_cannot_be_read_are_left_out(made: Path) -> None:
+    """As they come: a comment before the first, blank lines that are none, Latin-1, and a tune with a tuplet."""
+    latin = TUNES[1].replace("T:", "T:Fr\xfchling ", 1).encode("latin-1")
+    tuplet = TUNES[2].replace("K:F\n", "K:F\n(3abc ", 1).encode()
+    (made / "tunes.abc").write_bytes(b"%abc-2.1\n\n" + TUNES[0].encode() + b"\n \n" + latin + b"\r\n\r\n\r\n" + tuplet)
+    (made / "mark.abc").write_text(TUNES[3], "utf-8-sig")
+    (made / "empty.abc").write_bytes(b"")
+    done = run("train", made, "-o", made / "x.psam", "--json")
+    assert json.loads(done.stdout)["tunes"] == 4
+    assert f"{made / 'tunes.abc'}, tune 3: " in done.stderr
+    told = run("tokenize", made / "tunes.abc")
+    assert told.stdout == run("tokenize", made / "one.mid").stdout
+    assert "tunes.abc holds 3 tunes; this is the first." in told.stderr
+    with pytest.raises(PolyloomError, match=r"empty.abc holds no tune"):
+        run("render", made / "empty.abc", "-o", made / "x.wav")
+
+
 def test_chords_are_explained() -> None:
     told = json.loads(run("explain", "G7", "--json").stdout)
     assert told["facts"]["notes"] == ["G", "B", "D", "F"]

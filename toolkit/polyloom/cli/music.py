@@ -4,6 +4,7 @@ A model of music is any model whose vocabulary is a `MidiVocabulary`, or has one
 `compose` and `inspect` take it too.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -61,7 +62,7 @@ def tokenize(file: File, scheme: SchemeName = "remi", grid: Grid = 24, as_json: 
         polyloom music tokenize tune.mid
         polyloom music tokenize tune.mid --scheme chords --json
     """
-    vocabulary, ((_, score),) = MidiVocabulary(scheme, grid), _read(file)
+    vocabulary, score = MidiVocabulary(scheme, grid), _first(file)
     ids, rounding = vocabulary.tokens(score), vocabulary.quantised(score)[1]
     for said in score.report:
         note(f"{file}: {said}")
@@ -94,7 +95,7 @@ def train(
     """
     check_free(output, force, files)
     music = MidiVocabulary(scheme, grid)
-    scores = [told for file in _listed(files) for told in _told(file)]
+    scores = [told for file in _listed(files) for told in _read(file)]
     if not scores:
         raise InputError("No file holds music that can be read.")
     told = [(caption, other) for caption, score in scores for other in augmented(score, KEYS if keys else (0,))]
@@ -140,7 +141,7 @@ def generate(
     loaded = opened(model)
     vocabulary = _vocabulary(loaded)
     music = vocabulary.music if isinstance(vocabulary, BlockVocabulary) else vocabulary
-    begun = Score.of([]) if begin is None else _read(begin)[0][1]
+    begun = Score.of([]) if begin is None else _first(begin)
     free = key is None and (low, high) == (0, 127)
     only = () if free else allowed(music, key=key, low=low, high=high)
     prompt, bound = music.tokens(begun), grammar(music)
@@ -209,29 +210,54 @@ def render(
         polyloom music render tune.mid -o tune.wav
     """
     check_free(output, force, [file])
-    _, score = _read(file)[0]
+    score = _first(file)
     write_wav(score, output, rate, None if file.suffix.lower() == ABC else carried_recipe(file))
     typer.echo(f"{output}: {score!r}")
 
 
 def _read(file: Path) -> list[tuple[str, Score]]:
-    """The scores of a file, one or every tune in ABC, each after its style: what R: says, or the name of the folder."""
-    folder = file.resolve().parent.name
-    if file.suffix.lower() != ABC:
-        return [(folder, read_midi(file))]
-    tunes = [text for text in file.read_text(encoding="utf-8").split(BLANK) if text.strip()]
+    """What one of many files holds, each score after its style; a note for what cannot be read."""
+    found: list[tuple[str, Score]] = []
+    for n, tune in enumerate(_tunes(file), 1):
+        try:
+            found.append(_told(file, n, tune))
+        except (FileError, InputError) as error:
+            note(str(error))
+    return found
+
+
+def _first(file: Path) -> Score:
+    """The score of a file, the first one of several; InputError if there is none."""
+    tunes = _tunes(file)
     if not tunes:
         raise InputError(f"{file} holds no tune.")
-    return [(style(tune) or folder, read_abc(tune)) for tune in tunes]
+    if len(tunes) > 1:
+        note(f"{file} holds {len(tunes)} tunes; this is the first.")
+    return _told(file, 1, tunes[0])[1]
 
 
-def _told(file: Path) -> list[tuple[str, Score]]:
-    """What one of many files holds; a note if it cannot be read."""
+def _told(file: Path, n: int, tune: str | None) -> tuple[str, Score]:
+    """The style of the n-th tune of a file, what R: says or the name of the folder, and its score."""
+    folder = file.resolve().parent.name
+    if tune is None:
+        return folder, read_midi(file)
     try:
-        return _read(file)
-    except FileError as error:
-        note(str(error))
-        return []
+        return style(tune) or folder, read_abc(tune)
+    except InputError as error:
+        raise InputError(f"{file}, tune {n}: {error}") from None
+
+
+def _tunes(file: Path) -> Sequence[str | None]:
+    """The tunes of a file in ABC, which blank lines part; of MIDI one that is no text."""
+    if file.suffix.lower() != ABC:
+        return [None]
+    content = file.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")  # as most tunes were written before there was UTF-8
+    lines = [line.rstrip() for line in text.splitlines() if not line.startswith("%")]
+    return [tune for tune in "\n".join(lines).split(BLANK) if tune.strip()]
 
 
 def _listed(files: list[Path]) -> list[Path]:
