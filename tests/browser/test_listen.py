@@ -14,6 +14,11 @@ from polyloom_widgets.listen.listen import ListenAB
 pytestmark = pytest.mark.browser
 NAMES = ("as it was", "more blues")
 LEFT = ".pl-head"
+CUT = """button => {
+  const range = document.createRange();
+  range.selectNodeContents(button);
+  return range.getBoundingClientRect().left - button.getBoundingClientRect().left;
+}"""
 COUNT_SETS = """() => {
   window.made = 0;
   window.Set = class extends Set { constructor(...given) { super(...given); made += 1; } };
@@ -40,6 +45,17 @@ def test_it_can_be_used_in_every_look(
 
 def test_every_control_is_walked(open_tab: Callable[..., Tab], files: dict[str, Path]) -> None:
     assert_walked(opened(open_tab, files["two"]).page)
+
+
+def test_a_long_name_is_cut_at_its_end(open_tab: Callable[..., Tab], tmp_path: Path) -> None:
+    score, long = Score.of([(0, 480, 60)]), "a long name " * 20
+    view = ListenAB(score, score, (f"{long} one", f"{long} two"))
+    page = opened(open_tab, view.to_html(tmp_path / "long.html"), width=760).page
+    for n, name in enumerate(view.names):
+        button = page.locator(f".pl-side[data-side='{n}']")
+        assert button.get_attribute("title") == name
+        assert 0 < button.evaluate(CUT) < 20
+    view.close()
 
 
 def test_it_is_taken_along(open_tab: Callable[..., Tab], files: dict[str, Path], tmp_path: Path) -> None:
@@ -80,6 +96,7 @@ def test_it_plays_on_where_it_is_switched(open_tab: Callable[..., Tab], files: d
     assert page.get_by_role("button", name="Pause").is_visible()
     page.wait_for_function(f"() => parseFloat(document.querySelector('.pl-head').style.left) > {at + 1}")
     page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Play").wait_for()
     stood = page.locator(LEFT).evaluate("one => one.style.left")
     page.wait_for_timeout(200)
     assert page.locator(LEFT).evaluate("one => one.style.left") == stood

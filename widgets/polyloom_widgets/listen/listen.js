@@ -133,6 +133,7 @@ function render({ model, el }) {
     choices.forEach((one, n) => {
       attribute(one, "hidden", n >= labels.length);
       write(one, labels[n] ?? "");
+      attribute(one, "title", labels[n] ?? false);
       attribute(one, "aria-pressed", String(n === (way === "open" ? heard : pressed)));
     });
     for (const one of ways) attribute(one, "aria-pressed", String(one.getAttribute("data-way") === way));
