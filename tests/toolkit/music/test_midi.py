@@ -90,7 +90,9 @@ def test_percussion_is_not_transposed() -> None:
     ("rows", "more"),
     [([(0, 0, 60)], {}), ([(-1, 1, 60)], {}), ([(0, 1, 128)], {}), ([(0, 1, 60, 0)], {}), ([(0, 1, 60)], {"tempi": ()}),
      ([(0, 1, 60)], {"tempi": ((5, 1),)}), ([(0, 1, 60)], {"metres": ((0, 4, 4), (0, 3, 4))}),
-     ([(0, 1, 60)], {"ticks_per_beat": 0}), ([(0,) * 9], {})],
+     ([(0, 1, 60)], {"ticks_per_beat": 0}), ([(0,) * 9], {}),
+     *(([(0, 1, 60)], {"metres": ((0, *metre),)}) for metre in ((3, 6), (0, 4), (4, 0), (300, 4))),
+     *(([(0, 1, 60)], {"tempi": ((0, tempo),)}) for tempo in (0, -5, 2**24))],
 )  # fmt: skip
 def test_what_is_no_score(rows: list[tuple[int, ...]], more: dict[str, object]) -> None:
     with pytest.raises(InputError):

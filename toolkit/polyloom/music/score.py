@@ -27,6 +27,7 @@ ORDER = ("velocity", "program", "track", "channel", "duration", "pitch", "onset"
 LIMITS = {"pitch": (0, 127), "velocity": (1, 127), "channel": (0, 15), "program": (0, 127), "track": (0, 1023)}
 LATEST = 2**40  # ticks
 TEMPO = (0, 500_000)  # 120 beats a minute, as MIDI says where nothing is said
+SLOWEST = 2**24 - 1  # microseconds of a beat
 METRE = (0, 4, 4)
 MOST_BARS = 100_000
 DRUMS = 9  # the channel of percussion: its pitches are instruments
@@ -47,7 +48,10 @@ class Rounding:
 @final
 @dataclass(frozen=True, eq=False)
 class Score:
-    """See the module.  Raises InputError for notes that are none, and for maps that do not begin at 0 and rise."""
+    """See the module.
+
+    Raises InputError for notes that are none, and for maps that do not begin at 0 and rise, or that MIDI cannot hold.
+    """
 
     notes: Notes
     ticks_per_beat: int = 480
@@ -67,6 +71,11 @@ class Score:
             ticks = [one[0] for one in given]
             if not ticks or ticks[0] != 0 or any(a >= b for a, b in pairwise(ticks)):
                 raise InputError(f"The {name} must begin at tick 0 and rise, got {ticks[:8]}.")
+        for _, tempo in self.tempi:
+            whole("tempo", tempo, 1, SLOWEST)
+        for _, count, unit in self.metres:
+            if not (0 < count < 256 and unit > 0 and unit & (unit - 1) == 0):
+                raise InputError(f"A metre is 1 to 255 beats of a power of two, such as 3/4, got {count}/{unit}.")
         ordered = self.notes[in_order(self.notes)]
         ordered.flags.writeable = False
         object.__setattr__(self, "notes", ordered)
@@ -159,7 +168,7 @@ class Score:
         """The same ticks in `factor` times the time."""
         by = real("factor", factor, 1e-3, 1e3)
         tempi = tuple((tick, max(1, round(tempo * by))) for tick, tempo in self.tempi)
-        if tempi[-1][1] >= 2**24 or max(tempo for _, tempo in tempi) >= 2**24:
+        if max(tempo for _, tempo in tempi) > SLOWEST:
             raise InputError("A beat of more than 16 seconds has no place in a MIDI file.")
         return replace(self, tempi=tempi)
 
