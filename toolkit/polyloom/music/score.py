@@ -141,7 +141,8 @@ class Score:
     def chroma(self) -> NDArray[np.float64]:
         """For how many beats each of the 12 notes sounds, C first, float64 (12,), drums left out; for `find_key`."""
         pitched = self.notes[self.notes["channel"] != DRUMS]
-        return np.bincount(pitched["pitch"] % 12, pitched["duration"] / self.ticks_per_beat, 12)
+        found = np.bincount(pitched["pitch"] % 12, pitched["duration"] / self.ticks_per_beat, 12)
+        return found.astype(np.float64)
 
     def bars(self) -> tuple[int, ...]:
         """The ticks at which bars begin, and where the last one ends: one more than there are bars.
