@@ -54,6 +54,26 @@ BUSY = """async (notes) => {
   life.end();
   return struck;
 }"""
+RESTED = """async () => {
+  const late = window.setTimeout;
+  window.setTimeout = (handler, time) => late(handler, time > 5000 ? 300 : time);
+  const [life, wait] = [new Lifetime(), (time) => new Promise((done) => late(done, time))];
+  const player = new Player(life, () => {});
+  player.load([{ start: 0, length: 3, pitch: 60, velocity: 90, drum: false }], 3);
+  const states = [];
+  player.play();
+  await wait(600);
+  states.push(player.context.state);
+  player.pause();
+  await wait(600);
+  states.push(player.context.state);
+  player.play();
+  const at = player.at;
+  await wait(600);
+  states.push(player.context.state, player.at > at);
+  life.end();
+  return states;
+}"""
 # What the player sends to the loudspeaker, before the limiter; it begins with the click that a browser asks for.
 HEARD = """async ({ notes, end, loop, seconds }) => {
   const life = new Lifetime();
@@ -190,3 +210,7 @@ def test_a_page_that_was_busy_leaves_out_what_it_missed(page: "Page") -> None:
     struck: list[float] = page.evaluate(BUSY, heard(*((n / 50, 0.05, 40 + n % 40, 90) for n in range(400))))
     assert struck
     assert max(Counter(struck).values()) < 8, "what was missed does not sound at once"
+
+
+def test_after_a_while_of_silence_the_loudspeaker_is_given_back(page: "Page") -> None:
+    assert page.evaluate(RESTED) == ["running", "suspended", "running", True]

@@ -28,6 +28,7 @@ const SOON = 0.02; // seconds from the click to the first note
 const LATE = 0.05; // seconds
 const TOUCH = 0.35; // seconds that a touched note is held
 const LEFT = 0.03; // seconds of a note that is joined late
+const IDLE = 10_000; // milliseconds of silence after which the loudspeaker is given back
 const CUT = 0.012; // seconds in which a cut note falls silent
 const LIMIT = { threshold: -3, knee: 3, ratio: 20, attack: 0.001 }; // decibels and seconds
 
@@ -93,6 +94,7 @@ export class Player {
     this.volume = 1;
     this.stood = 0; // where it stands while it does not play
     this.timer = life.timer(EVERY, () => this.ahead());
+    this.rest = life.timer(IDLE, () => { if (!this.playing) void this.context?.suspend(); });
     life.ends.add(() => { this.silence(); void this.context?.close(); this.context = null; });
   }
 
@@ -171,11 +173,13 @@ export class Player {
   open() {
     this.context ??= this.opened();
     void this.context.resume();
+    this.rest.start();
   }
 
   pause() {
     this.stood = this.at;
     this.silence();
+    this.rest.start();
     this.changed();
   }
 
@@ -244,7 +248,7 @@ export class Player {
       } else break;
     }
     this.voices = this.voices.filter((voice) => voice.until > context.currentTime);
-    if (!run.loop && this.at >= this.end) { this.silence(); this.stood = this.end; this.changed(); return; }
+    if (!run.loop && this.at >= this.end) { this.silence(); this.stood = this.end; this.rest.start(); this.changed(); return; }
     this.timer.start();
   }
 
