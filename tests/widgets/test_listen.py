@@ -43,6 +43,12 @@ def test_the_softer_piece_sets_how_loud_both_are() -> None:
     view.close()
 
 
+def test_no_piece_is_made_so_soft_that_nobody_hears_it() -> None:
+    view = ListenAB(*(Score.of([(0, 480, 60, velocity)]) for velocity in (1, 127)))
+    assert view.levels == [1, pytest.approx(0.01)]
+    view.close()
+
+
 def test_the_page_sees_the_same_notes_and_what_differs() -> None:
     view = ListenAB(*pair())
     notes = np.frombuffer(view.notes_b, "<f4").reshape(-1, 5)

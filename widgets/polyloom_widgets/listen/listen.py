@@ -27,6 +27,7 @@ from polyloom_widgets.base.widget import Widget, refusing
 from polyloom_widgets.listen.votes import Verdict, Vote, abx, checked, preference
 from polyloom_widgets.roll.still import still
 
+FARTHEST = 40.0  # dB by which a piece is made softer, at most
 KEPT_OFFLINE = ("names", "bars", "levels", "votes", "side")
 
 
@@ -131,8 +132,9 @@ def _heard(score: Score) -> bytes:
 
 
 def _levelled(loud: list[float]) -> list[float]:
-    """By what each of two is multiplied so that both are as loud as the softer one."""
-    return [10 ** ((min(loud) - one) / 20) for one in loud]
+    """By what each of two is multiplied so that both are as loud as the softer one, or as far as that can be heard."""
+    softest = max(min(loud), max(loud) - FARTHEST)
+    return [10 ** (min(0.0, softest - one) / 20) for one in loud]
 
 
 def _mix_of(given: Score | Generation) -> Layered:
