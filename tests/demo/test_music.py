@@ -92,7 +92,9 @@ def test_what_is_no_tune_is_refused(styles: Styles, notes: list[tuple[int, ...]]
         (Upload("a.mid", bytes(music.SIZE + 1)), "a.mid: a tune may have 200,000 bytes here; this one has 200,001."),
         (Upload("a.abc", b"hello"), "a.abc: Line 1 of a tune, 'hello', stands before K: and is no field."),
         (Upload("a.abc", b"X:1\nK:C\n(3abc"), "a.abc: '(3abc' is not of the part of ABC that is read here."),
-        (Upload("a.abc", b"\xff"), "a.abc: byte 0 is not UTF-8."),
+        (Upload("a.abc", b"\xff"), "a.abc: Line 1 of a tune, '\xff', stands before K:"),
+        (Upload("a.abc", b""), "a.abc: there is no note in it, or drums alone."),
+        (Upload("a.abc", b"X:1\nK:C\nC2 E2\n\nX:2\nK:C\n(3abc"), "a.abc: '(3abc' is not of the part of ABC"),
         (Upload("a.abc", b"X:1\nL:1e999999999\nK:C\nC"), "a.abc: L: is a length such as 1/8"),
     ],
 )
@@ -110,8 +112,16 @@ def test_a_tune_of_many_tempi_is_no_way_round_the_limit(styles: Styles) -> None:
     file.tracks.append(mido.MidiTrack([*tempi, *notes]))
     content = io.BytesIO()
     file.save(file=content)
-    with pytest.raises(InputError, match=r"a tune may have 12,000 tokens here; this one has \d\d,\d\d\d\."):
+    with pytest.raises(InputError, match=r"told in 36,000 tokens here; this one takes \d\d,\d\d\d\."):
         tuned([Upload("a.mid", content.getvalue())], styles)
+
+
+def test_a_book_of_tunes_is_one_voice(styles: Styles) -> None:
+    book = "% a book\n" + "\n\n".join(load("tunes").documents[:3])
+    desk = tuned([Upload("book.abc", book.encode())], styles)
+    one = tuned([Upload("one.abc", ABC.encode())], styles)
+    counted = [view.mix.models["mine"].tokens_counted for view in (desk, one)]  # type: ignore[attr-defined]
+    assert counted[0] > 2 * counted[1]
 
 
 def test_one_file_at_a_time(styles: Styles) -> None:

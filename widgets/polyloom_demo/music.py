@@ -20,7 +20,7 @@ from polyloom.documents import Ids
 from polyloom.errors import InputError
 from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Generation
-from polyloom.music.abc import read_abc
+from polyloom.music.abc import read_abc, tunes_in
 from polyloom.music.augment import augmented
 from polyloom.music.constraints import grammar
 from polyloom.music.midi import read_midi
@@ -44,7 +44,8 @@ OCTAVES = (-12, 0, 12)
 
 ENDINGS = (".mid", ".midi", ".abc")
 SIZE = 200_000  # bytes of a file
-NOTES, BEATS, TOKENS = 3_000, 10_000, 12_000  # of a tune
+NOTES, BEATS = 3_000, 10_000  # of what is in it
+TOKENS = 36_000  # as which it is told
 SOUNDS = 300.0  # seconds of a tune that is made a sound
 
 
@@ -99,26 +100,29 @@ def written(view: Mixer | PianoRoll) -> Score | Generation:
 
 
 def _read(upload: Upload, vocabulary: MidiVocabulary) -> list[Ids]:
-    """The tellings of the tune in a file."""
+    """The tellings of what is in a file: a tune, or in ABC several."""
     kind = upload.ending(ENDINGS)
     if len(upload.content) > SIZE:
         raise InputError(f"{upload.shown}: a tune may have {SIZE:,} bytes here; this one has {len(upload.content):,}.")
-    text = upload.text() if kind == ".abc" else ""
-    return upload.read(lambda path: _tokens(vocabulary, read_abc(text) if text else read_midi(path)))
+    tunes = tunes_in(upload.content) if kind == ".abc" else []
+    return upload.read(
+        lambda path: _tokens(vocabulary, [*map(read_abc, tunes)] if kind == ".abc" else [read_midi(path)])
+    )
 
 
-def _tokens(vocabulary: MidiVocabulary, score: Score) -> list[Ids]:
-    """The tellings of a score that is no larger than a tune."""
-    if not (score.notes["channel"] != DRUMS).any():
+def _tokens(vocabulary: MidiVocabulary, scores: Sequence[Score]) -> list[Ids]:
+    """The tellings of scores that together are no larger than a tune."""
+    pitched = [score for score in scores if (score.notes["channel"] != DRUMS).any()]
+    if not pitched:
         raise InputError("there is no note in it, or drums alone.")
-    if len(score) > NOTES or score.beats > BEATS:
+    notes, beats = sum(map(len, pitched)), sum(score.beats for score in pitched)
+    if notes > NOTES or beats > BEATS:
         raise InputError(
-            f"a tune may have {NOTES:,} notes and {BEATS:,} beats here; "
-            f"this one has {len(score):,} and {score.beats:,.0f}."
+            f"a tune may have {NOTES:,} notes and {BEATS:,} beats here; this one has {notes:,} and {beats:,.0f}."
         )
-    tokens = _told(vocabulary, score, OCTAVES)
-    if len(tokens[0]) > TOKENS:
-        raise InputError(f"a tune may have {TOKENS:,} tokens here; this one has {len(tokens[0]):,}.")
+    tokens = [one for score in pitched for one in _told(vocabulary, score, OCTAVES)]
+    if (count := sum(map(len, tokens))) > TOKENS:
+        raise InputError(f"a tune may be told in {TOKENS:,} tokens here; this one takes {count:,}.")
     if len(tokens) < 2:
         raise InputError("its notes reach so far up and down that none of them has a place an octave away.")
     return tokens

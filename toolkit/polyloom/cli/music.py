@@ -21,7 +21,7 @@ from polyloom.errors import FileError, InputError
 from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Generation
 from polyloom.model import LanguageModel
-from polyloom.music.abc import read_abc, style
+from polyloom.music.abc import read_abc, style, tunes_in
 from polyloom.music.augment import KEYS, augmented
 from polyloom.music.blocks import BlockVocabulary
 from polyloom.music.constraints import allowed, grammar
@@ -36,7 +36,6 @@ from polyloom.tokens.vocabulary import SENTENCE_END, Ids
 from polyloom.tokens.word import WordVocabulary
 
 ABC = ".abc"
-BLANK = "\n\n"
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown", no_args_is_help=True)
 
@@ -248,16 +247,8 @@ def _told(file: Path, n: int, tune: str | None) -> tuple[str, Score]:
 
 
 def _tunes(file: Path) -> Sequence[str | None]:
-    """The tunes of a file in ABC, which blank lines part; of MIDI one that is no text."""
-    if file.suffix.lower() != ABC:
-        return [None]
-    content = file.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")  # as most tunes were written before there was UTF-8
-    lines = [line.rstrip() for line in text.splitlines() if not line.startswith("%")]
-    return [tune for tune in "\n".join(lines).split(BLANK) if tune.strip()]
+    """The tunes of a file in ABC; of MIDI one that is no text."""
+    return tunes_in(file.read_bytes()) if file.suffix.lower() == ABC else [None]
 
 
 def _listed(files: list[Path]) -> list[Path]:

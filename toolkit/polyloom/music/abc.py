@@ -23,6 +23,7 @@ from polyloom.music.theory.note import Note
 TICKS = 480  # a beat
 MELODY, BELOW = 88, 64  # velocities
 LOWEST = 43  # the G that is lowest among the roots of chords
+BLANK = "\n\n"
 FIELD = re.compile(r"([A-Z]):\s*(.*)")
 NOTE = r"(?:\^|_|=)?[A-Ga-g][,']{0,9}"
 LENGTH = r"\d{0,3}(?:/\d{0,3})?"
@@ -64,6 +65,16 @@ def read_abc(text: str) -> Score:
     _below(place)
     tempo = round(6e7 / _tempo(fields.get("Q", "1/4=120")))
     return Score.of(place.rows, ticks_per_beat=TICKS, tempi=((0, tempo),), metres=((0, n, d),))
+
+
+def tunes_in(content: bytes) -> list[str]:
+    """The tunes of a file, which blank lines part, without comments; what is not UTF-8 is read as Latin-1."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")  # as most tunes were written before there was UTF-8
+    lines = [line.rstrip() for line in text.splitlines() if not line.startswith("%")]
+    return [tune for tune in "\n".join(lines).split(BLANK) if tune.strip()]
 
 
 def style(text: str) -> str:
