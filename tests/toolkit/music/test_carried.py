@@ -11,7 +11,7 @@ import pytest
 
 import polyloom
 from polyloom import AssociationModel, FileError, InputError, Layered, Sampling
-from polyloom.compose.recipe_file import CARRIED, MARK, carried_recipe
+from polyloom.compose.recipe_file import CARRIED, MARK, carried_recipe, open_recipe, save_recipe
 from polyloom.music import MidiVocabulary, Score, read_abc, read_midi, write_midi, write_music
 from polyloom.music.constraints import allowed
 from polyloom.music.synth import write_wav
@@ -59,6 +59,19 @@ def test_from_the_file_comes_the_file(mix: Layered, path: Path) -> None:
         again = polyloom.replay(given, mix.with_weights(blues=9))
         assert again == first
         assert write_music(again, path.with_stem("again")).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("part", [float("nan"), b"bytes", np.float32(1)])
+def test_what_json_cannot_hold_is_told(part: Any, path: Path) -> None:
+    for write in (lambda given: carrying(given, path), lambda given: save_recipe(given, path)):
+        with pytest.raises(InputError, match="holds what JSON cannot"):
+            write({**RECIPE, "weights": {"sea": part}})
+    assert not path.exists()
+
+
+def test_half_of_a_character_is_kept(tmp_path: Path) -> None:
+    recipe = {**RECIPE, "prompt": "\ud83c"}  # as a shell hands on bytes that are no text
+    assert open_recipe(save_recipe(recipe, tmp_path / "x.recipe.json")) == recipe
 
 
 def test_a_score_and_its_sound_are_the_same_with_and_without(tmp_path: Path) -> None:

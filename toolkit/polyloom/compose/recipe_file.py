@@ -52,10 +52,13 @@ def checked(recipe: object) -> Mapping[str, Any]:
 
 
 def save_recipe(recipe: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
-    """Write a recipe as a JSON file, by convention `x.recipe.json`, whole or not at all; returns its path."""
-    text = json.dumps(checked(recipe), ensure_ascii=False, allow_nan=False, indent=2)
+    """Write a recipe as a JSON file, by convention `x.recipe.json`, whole or not at all; returns its path.
+
+    Raises InputError if it is none, or holds what JSON cannot.
+    """
+    text = _json(recipe, ensure_ascii=False, indent=2)
     with replacing(Path(path)) as file:
-        file.write(f"{text}\n".encode())
+        file.write(f"{text}\n".encode("utf-8", "surrogatepass"))  # as `json.loads` reads it
     return Path(path)
 
 
@@ -83,7 +86,7 @@ def carried_recipe(path: str | os.PathLike[str]) -> Recipe | None:
 
 def carried_text(recipe: Mapping[str, Any]) -> str:
     """A recipe as files of music carry it; InputError if it is none, or too long for an event of MIDI."""
-    text = MARK + json.dumps(checked(recipe), allow_nan=False, separators=(",", ":"))
+    text = MARK + _json(recipe, separators=(",", ":"))
     if len(text) > CARRIED:
         raise InputError(
             f"The recipe takes {len(text):,} bytes, music carries at most {CARRIED:,}. Write the music without, and "
@@ -95,6 +98,14 @@ def carried_text(recipe: Mapping[str, Any]) -> str:
 def wav_chunk(recipe: Mapping[str, Any]) -> bytes:
     """A recipe as the chunk to append to a WAV file."""
     return _chunk(b"LIST", b"INFO" + _chunk(b"ICMT", carried_text(recipe).encode("ascii") + b"\0"))
+
+
+def _json(recipe: Mapping[str, Any], **layout: Any) -> str:
+    given = checked(recipe)
+    try:
+        return json.dumps(given, allow_nan=False, **layout)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"The recipe holds what JSON cannot: {error}. Use finite numbers, texts and lists.") from None
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:
