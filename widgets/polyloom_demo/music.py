@@ -12,6 +12,7 @@ Files come from anywhere: what is larger than a tune is refused before anything 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self, final
 
 from polyloom.compose.layered import Layered
@@ -100,14 +101,18 @@ def written(view: Mixer | PianoRoll) -> Score | Generation:
 
 
 def _read(upload: Upload, vocabulary: MidiVocabulary) -> list[Ids]:
-    """The tellings of what is in a file: a tune, or in ABC several."""
-    kind = upload.ending(ENDINGS)
+    """The tellings of what is in a file."""
+    upload.ending(ENDINGS)
     if len(upload.content) > SIZE:
         raise InputError(f"{upload.shown}: a tune may have {SIZE:,} bytes here; this one has {len(upload.content):,}.")
-    tunes = tunes_in(upload.content) if kind == ".abc" else []
-    return upload.read(
-        lambda path: _tokens(vocabulary, [*map(read_abc, tunes)] if kind == ".abc" else [read_midi(path)])
-    )
+    return upload.read(lambda path: _tokens(vocabulary, _scores(path)))
+
+
+def _scores(path: Path) -> list[Score]:
+    """A tune, or in ABC several."""
+    if path.suffix == ".abc":
+        return [read_abc(tune) for tune in tunes_in(path.read_bytes())]
+    return [read_midi(path)]
 
 
 def _tokens(vocabulary: MidiVocabulary, scores: Sequence[Score]) -> list[Ids]:
