@@ -186,6 +186,27 @@ def test_it_stops_where_nobody_speaks(played: "Page") -> None:
     played.locator(".pl-key-bar[data-pressed]").first.wait_for()
 
 
+def test_another_prompt_is_begun_and_the_same_one_is_gone_on_with(played: "Page") -> None:
+    hand = Hand(played)
+    played.evaluate("""() => {
+      const send = model.send.bind(model);
+      window.begun = [];
+      model.send = (content) => { if (content.op === "play") begun.push(content.begin); send(content); };
+    }""")
+    hand.button("Play").click()
+    hand.button("Pause").click()
+    hand.button("Play").click()
+    hand.button("Pause").click()
+    assert played.evaluate("() => begun.filter(Boolean).length") == 1
+    played.get_by_label("Prompt", exact=True).fill("Bar Pitch_60 Duration_4")
+    played.keyboard.press("Enter")
+    played.wait_for_function("() => model.get('bars').key > 1")
+    settled(played)
+    hand.button("Play").click()
+    hand.button("Pause").wait_for()
+    assert played.evaluate("() => begun.filter(Boolean).length") == 2
+
+
 def test_a_kernel_that_is_gone_is_missed(played: "Page") -> None:
     played.evaluate("() => { model.send = () => {}; }")
     Hand(played).button("Play").click()

@@ -179,6 +179,18 @@ def test_notes_that_are_added_do_not_cut_off_those_that_sound(page: "Page") -> N
     assert found["touched"] == [False, 1]
 
 
+def test_one_player_of_a_page_is_heard_at_a_time(page: "Page") -> None:
+    script = """(notes) => {
+      const life = new Lifetime();
+      const players = [0, 1].map(() => new Player(life, () => {}));
+      for (const player of players) { player.load(notes, 5); player.play(); }
+      const playing = players.map((player) => player.playing);
+      life.end();
+      return playing;
+    }"""
+    assert page.evaluate(script, heard((0, 5, 60, 90))) == [False, True]
+
+
 def test_it_sounds_within_a_tenth_of_a_second_and_leaves_nothing(page: "Page") -> None:
     many = heard(*((n / 100, 0.05, 40 + n % 40, 90) for n in range(5000)))
     asked = {"notes": many, "end": 50.1, "loop": None, "seconds": 0.1}

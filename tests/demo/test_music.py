@@ -74,7 +74,7 @@ MANY = [(n, 1, 60 + n % 7) for n in range(music.NOTES + 1)]
         (MANY, "tune.mid: a tune may have 3,000 notes and 10,000 beats here; this one has 3,001 and 6."),
         (FAR, "tune.mid: a tune may have 3,000 notes and 10,000 beats here; this one has 2 and 20,000."),
         ([(0, 9, 0), (9, 9, 127)], "tune.mid: its notes reach so far up and down that"),
-        ([(n, 9, 60 + n) for n in range(12)], "tune.mid: All notes have the same weight"),
+        ([(n, 9, 60 + n) for n in range(12)], "tune.mid: All twelve notes have the same weight"),
     ],
 )
 def test_what_is_no_tune_is_refused(styles: Styles, notes: list[tuple[int, ...]], why: str, tmp_path: Path) -> None:

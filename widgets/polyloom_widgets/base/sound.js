@@ -79,6 +79,8 @@ export class Timbre {
   }
 }
 
+const PLAYS = "polyloom:plays"; // told to all players of a page, of which one is heard at a time
+
 /** Plays notes; `changed` is called when it begins, ends or jumps. */
 export class Player {
   /** @param {import("./dom.js").Lifetime} life @param {() => void} changed */
@@ -95,6 +97,7 @@ export class Player {
     this.stood = 0; // where it stands while it does not play
     this.timer = life.timer(EVERY, () => this.ahead());
     this.rest = life.timer(IDLE, () => { if (!this.playing) void this.context?.suspend(); });
+    life.listen(document, PLAYS, (event) => { if (event.detail !== this && this.playing) this.pause(); });
     life.ends.add(() => { this.silence(); void this.context?.close(); this.context = null; });
   }
 
@@ -128,7 +131,7 @@ export class Player {
   /** Other notes, sorted by their start; while it plays, what comes is of the new ones, and what sounds goes on if it is among them. @param {Heard[]} notes @param {number} end */
   load(notes, end) {
     const at = this.at;
-    const same = (/** @type {Heard} */ one, /** @type {Heard | undefined} */ other) => other !== undefined && one.start === other.start && one.length === other.length && one.pitch === other.pitch;
+    const same = (/** @type {Heard} */ one, /** @type {Heard | undefined} */ other) => other !== undefined && one.start === other.start && one.length === other.length && one.pitch === other.pitch && one.velocity === other.velocity && one.drum === other.drum;
     const goesOn = this.run && at < end && this.notes.slice(0, this.run.next).every((note, n) => same(note, notes[n]));
     this.notes = notes;
     this.end = end;
@@ -166,6 +169,7 @@ export class Player {
       if (left > LEFT && !note.drum) this.strike(note, this.run.since, left);
     }
     this.ahead();
+    document.dispatchEvent(new CustomEvent(PLAYS, { detail: this }));
     this.changed();
   }
 

@@ -32,6 +32,8 @@ export function music(desk, life) {
   let [asked, missed, until, shift, trouble] = [false, false, 0, 0, ""];
   /** @type {{start: number, end: number, pitch: number, layer: number}[]} */
   let sounding = [];
+  /** @type {number | undefined} */
+  let begun; // after which prompt
 
   const ask = (/** @type {boolean} */ begin) => {
     asked = true;
@@ -51,7 +53,7 @@ export function music(desk, life) {
       supply.start();
     });
   };
-  const begin = () => { player.open(); player.pause(); player.load([], 0); [sounding, shift, until] = [[], 0, 0]; ask(true); };
+  const begin = () => { begun = desk.bars?.key; player.open(); player.pause(); player.load([], 0); [sounding, shift, until] = [[], 0, 0]; ask(true); };
   const resume = () => {
     if (missed) asked = false; // and ask again
     player.play();
@@ -63,7 +65,7 @@ export function music(desk, life) {
     if (!asked && until - player.at < AT_HAND) ask(false);
     supply.start();
   });
-  life.listen(play, "click", () => { if (player.playing) player.pause(); else if (until) resume(); else begin(); });
+  life.listen(play, "click", () => { if (player.playing) player.pause(); else if (until && begun === desk.bars?.key) resume(); else begin(); });
   life.listen(anew, "click", begin);
   const moving = life.frame(() => follow());
   const follow = () => {

@@ -112,7 +112,7 @@ def find_key(weights: Sequence[float] | NDArray[np.floating], profiles: str = "k
     if given.shape != (12,) or not np.isfinite(given).all() or given.min() < 0:
         raise InputError(f"Expected 12 weights of 0 or more, one for each note from C, got {weights!r}.")
     if np.ptp(given) == 0:
-        raise InputError("All notes have the same weight: that is no key.")
+        raise InputError("All twelve notes have the same weight, so there is no key; percussion has none.")
     scores = {
         (tonic, mode): float(np.corrcoef(given, np.roll(profile, tonic))[0, 1])
         for mode, profile in PROFILES[profiles].items()
