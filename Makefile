@@ -22,9 +22,11 @@ lab: $(READY)  ## open the first lesson in JupyterLab; POLYLOOM_LAB_ARGS="--no-b
 demo: $(READY)  ## open the web demo; POLYLOOM_DEMO_ARGS="--port=8000" goes to polyloom demo
 	$(BIN)/polyloom demo $(POLYLOOM_DEMO_ARGS)
 
+# What measures time in a browser runs by itself, at the end.
 test: check  ## everything CI runs: check, unit tests, lessons, browser, installed wheel
 	$(BIN)/python -m pytest -n auto -m "not ($(ALONE))"
-	$(BIN)/python -m pytest -m "$(ALONE)" -v --durations=10
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "browser and lesson or wheel" -v
+	$(BIN)/python -m pytest -m "browser and not lesson" -v --durations=10
 
 test-fast: $(READY)  ## the tests that need neither browser nor kernel nor package registry, nor long
 	$(BIN)/python -m pytest -n auto -m "not ($(ALONE) or lesson or long)"

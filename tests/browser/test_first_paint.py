@@ -13,7 +13,7 @@ from browser.test_lesson import READY
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.lesson]
+pytestmark = pytest.mark.browser
 
 MOST = 300  # milliseconds
 TIMES = 3
