@@ -47,7 +47,6 @@ class ListenAB(Widget):
     levels = traitlets.List[float]().tag(sync=True)  # by which each piece is as loud as the other
     votes = traitlets.List[dict[str, Any]]().tag(sync=True)
     side = traitlets.Int(0).tag(sync=True)  # which is heard
-    offline = traitlets.Bool(False).tag(sync=True)
 
     def __init__(
         self,
@@ -120,7 +119,7 @@ class ListenAB(Widget):
 
     def _export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         state = {name: getattr(self, name) for name in KEPT_OFFLINE}
-        return state | {"offline": True}, {"notes_a": self.notes_a, "notes_b": self.notes_b}
+        return state, {"notes_a": self.notes_a, "notes_b": self.notes_b}
 
 
 def _heard(score: Score) -> bytes:

@@ -13,7 +13,7 @@ import { keyboard } from "./keyboard.js";
 import { knobs } from "./knobs.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
-/** @typedef {{notes: number[][], until: number, tunes: number, error?: string}} Written */
+/** @typedef {{notes: number[][], until: number, error?: string}} Written */
 
 const AT_HAND = 2.5; // seconds that are asked for before they are heard
 const SAFE = 0.15; // seconds by which what comes too late is moved on

@@ -3,7 +3,7 @@
     stream = Stream(mix, prompt)
     stream.more(mix, {"temperature": 0.8, "seed": 1})
         notes     rows of second, seconds, pitch, velocity, percussion or not, and the layer that chose the pitch
-        until     seconds that are written;  tunes     how many began
+        until     seconds that are written
 
 Where a tune ends, or has become long, the next one begins from the prompt.  A fader that moves is heard from the next
 few tokens on, because the place in the text is handed from mix to mix.  Nothing is drawn that takes more than eight
@@ -43,7 +43,7 @@ class Stream:
     def __init__(self, mix: Layered, prompt: Ids) -> None:
         self._vocabulary, self._prompt = music_of(mix), prompt
         self._only, self._bound = timely(self._vocabulary), grammar(self._vocabulary)
-        self._offset, self._until, self._tunes, self._drawn = 0.0, 0.0, 0, 0
+        self._offset, self._until, self._drawn = 0.0, 0.0, 0
         self._begin(mix)
 
     def more(self, mix: Layered, sampling: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,12 +55,11 @@ class Stream:
             notes += self._turn(mix, sampling)
         if not notes:
             raise InputError("What the mix writes here tells no note. Try another prompt, seed or temperature.")
-        return {"notes": notes, "until": self._until, "tunes": self._tunes}
+        return {"notes": notes, "until": self._until}
 
     def _begin(self, mix: Layered) -> None:
         self._place: Continuation = mix.begin(self._prompt)
         self._steps: list[Step] = []
-        self._tunes += 1
 
     def _turn(self, mix: Layered, sampling: Mapping[str, Any]) -> list[list[float]]:
         if self._place.model is not mix:
