@@ -188,6 +188,7 @@ def test_texts_of_one_s_own_become_a_desk(open_tab: Callable[..., Tab], address:
     law = panel.get_by_role("slider", name="law")
     law.focus()
     tab.page.keyboard.press("Home")
+    Hand(tab.page).settled()
     panel.locator(".pl-badge-sign").get_by_text("=", exact=True).wait_for()
     assert law.get_attribute("aria-valuenow") == "0"
     field.set_input_files([{"name": "broken.psam", "mimeType": "", "buffer": b"nothing"}])  # type: ignore[arg-type]

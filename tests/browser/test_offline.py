@@ -327,6 +327,7 @@ def test_a_receipt_opens_follows_a_fader_and_closes(hand: Hand, tab: Tab, shots:
     hand.find(".pl-row").filter(has_text="tide").first.press("Enter")
     receipt = hand.find(".pl-receipt")
     receipt.wait_for()
+    hand.settled()
     assert receipt.locator(".pl-tree-foot .pl-tree-number").all_text_contents()[1] == "0.000000"
     total = number(receipt.locator(".pl-tree-foot .pl-tree-number").first.text_content() or "")
     assert total == pytest.approx(hand.chances()["tide"], abs=0.0006)

@@ -298,6 +298,7 @@ def test_a_note_is_dragged_and_the_model_goes_on(
     tab.shoot(shots / "roll-moved.png")
     page.get_by_role("button", name="Continue from here").click()
     page.wait_for_function("() => window.model.get('versions') === 3")
+    settled(page)
     page.get_by_role("button", name="Continue from here").wait_for()
     assert roll.generation.steps == made.fork(step, f"Pitch_{pitch}").steps
     assert f"{len(roll.score)} notes now" in told(page)

@@ -88,6 +88,7 @@ def assert_saved(tab: Tab, folder: Path, name: str, words: list[str]) -> list[li
     """A view can be taken along as SVG and as PNG; returns what Copy table put on the clipboard."""
     page = tab.page
     tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    settled(page)
     root = page.locator(".polyloom").bounding_box()
     assert root is not None
     for form in ("SVG", "PNG"):

@@ -55,6 +55,9 @@ def test_from_tunes_to_a_model_to_a_tune_to_sound(made: Path) -> None:
     assert open_recipe(made / "a.wav") == open_recipe(made / "a.mid")
     with wave.open(str(made / "a.wav")) as file:
         assert file.getnframes() / 8000 == pytest.approx(found.seconds(found.end), abs=0.1)
+    run(*words, "--temperature", 3, "--min-p", 0, "-o", made / "hot.mid")
+    hot = read_midi(made / "hot.mid")
+    assert hot.seconds(hot.end) < 600, "no rest of an hour"
     run(*words, "-o", made / "c.wav")
     run("remake", model, made / "c.wav", "-o", made / "again.wav")
     assert (made / "again.wav").read_bytes() == (made / "c.wav").read_bytes()

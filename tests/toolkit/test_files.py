@@ -135,7 +135,7 @@ def test_each_fault_has_its_error(saved: Path, name: str) -> None:
 
 
 def test_a_missing_file_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"no model at .*none\.psam: expected"):
         polyloom.load(tmp_path / "none.psam")
 
 

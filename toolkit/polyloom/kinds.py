@@ -42,7 +42,10 @@ def load(path: str | os.PathLike[str]) -> LanguageModel:
     have the size and the digest that it recorded.  Raises FileError, saying what is wrong, for a file that is damaged,
     cut short, foreign or of a future version; FileNotFoundError if there is none.
     """
-    return _folder(Path(path)) if Path(path).is_dir() else _loaded(Nest(Path(path)))
+    place = Path(path)
+    if not place.exists():
+        raise FileNotFoundError(f"There is no model at {place}: expected a file that save() wrote, or a folder.")
+    return _folder(place) if place.is_dir() else _loaded(Nest(place))
 
 
 def restore(manifest: dict[str, Any], arrays: Arrays, nest: Nest) -> LanguageModel:

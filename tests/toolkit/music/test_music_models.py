@@ -124,10 +124,25 @@ def test_masks_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
+    ("scheme", "out", "kept"),
+    [("remi", {"Bars_2", "Long_192"}, {"Bar", "Long_96"}), ("events", {"Shift_192"}, {"Shift_1", "Shift_96"}),
+     ("chords", {"Bars_2", "Long_192"}, {"Bar", "Duration_48"})],
+)  # fmt: skip
+def test_no_token_passes_more_beats_than_asked(scheme: Scheme, out: set[str], kept: set[str]) -> None:
+    vocabulary = MidiVocabulary(scheme, grid=12)
+    only = {vocabulary.pieces[id] for id in allowed(vocabulary, longest=8)}
+    left_out = set(vocabulary.pieces) - only
+    assert {name.partition("_")[0] for name in left_out} == {name.partition("_")[0] for name in out}
+    assert out <= left_out
+    assert {*kept, "</s>"} <= only
+    assert only < {vocabulary.pieces[id] for id in allowed(vocabulary, longest=16)}
+
+
+@pytest.mark.parametrize(
     ("scheme", "asked", "said"),
     [("remi", {"low": 61, "high": 60}, "high"), ("remi", {"key": "C", "low": 61, "high": 61}, "No note of C"),
      ("remi", {"metre": (17, 4)}, "no metre"), ("events", {"metre": (4, 4)}, "no bars"),
-     ("remi", {"key": "H"}, "Expected")],
+     ("remi", {"key": "H"}, "Expected"), ("remi", {"longest": 0}, "longest")],
 )  # fmt: skip
 def test_what_cannot_be_kept_to(scheme: Scheme, asked: dict[str, object], said: str) -> None:
     with pytest.raises(InputError, match=said):

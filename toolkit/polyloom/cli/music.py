@@ -36,6 +36,7 @@ from polyloom.tokens.vocabulary import SENTENCE_END, Ids
 from polyloom.tokens.word import WordVocabulary
 
 ABC = ".abc"
+AT_ONCE = 8  # beats that may pass with one token
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown", no_args_is_help=True)
 
@@ -141,13 +142,12 @@ def generate(
     vocabulary = _vocabulary(loaded)
     music = vocabulary.music if isinstance(vocabulary, BlockVocabulary) else vocabulary
     begun = Score.of([]) if begin is None else _first(begin)
-    free = key is None and (low, high) == (0, 127)
-    only = () if free else allowed(music, key=key, low=low, high=high)
+    only = allowed(music, key=key, low=low, high=high, longest=AT_ONCE)
     prompt, bound = music.tokens(begun), grammar(music)
     if isinstance(vocabulary, BlockVocabulary):
         unknown_words(vocabulary.text, caption)
         prompt = vocabulary.opening(caption, begun)
-        only = vocabulary.only(caption, only or None)
+        only = vocabulary.only(caption, only)
         bound = tuple(tuple(vocabulary.lifted(ids).tolist()) for ids in bound)
     elif caption:
         raise InputError(f"{model} has learned no captions. Train one that has: polyloom music train --captions.")

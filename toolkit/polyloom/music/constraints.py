@@ -1,9 +1,10 @@
-"""What generated music must keep to, as the ids that may come: a key, a range of pitches, a length of the bar.
+"""What generated music must keep to, as the ids that may come: key, range, length of the bar and of rests.
 
-    Sampling(only=allowed(vocabulary, key="G", low=55, high=81, metre=(3, 4)))
+    Sampling(only=allowed(vocabulary, key="G", low=55, high=81, metre=(3, 4), longest=8))
 
 The ids of all else are never drawn, and the others share their probability.  A bar has its length because no position
-lies beyond it, no metre but its own is told, and no note begins and outlasts a bar.
+lies beyond it, no metre but its own is told, and no note begins and outlasts a bar.  Whoever draws at a high
+temperature wants `longest`: a rest of an hour is one token too.
 
     Sampling(bound=grammar(vocabulary))
 
@@ -15,7 +16,7 @@ tokens that are common anywhere.
 from collections.abc import Callable
 
 from polyloom.errors import InputError
-from polyloom.music.schemes import METRES, bar_steps, metres
+from polyloom.music.schemes import LONGEST_BAR, METRES, bar_steps, metres
 from polyloom.music.theory.key import Key
 from polyloom.music.vocabulary import MidiVocabulary
 from polyloom.whole import whole
@@ -30,8 +31,9 @@ def allowed(
     low: int = 0,
     high: int = 127,
     metre: tuple[int, int] | None = None,
+    longest: int | None = None,
 ) -> tuple[int, ...]:
-    """The ids that keep to these, `</s>` among them.
+    """The ids that keep to these, `</s>` among them; `longest` is how many beats may pass with one token.
 
     In minor the raised sixth and seventh are of the key.  Raises InputError for pitches outside 0 … 127, for a range
     without a note of the key, for a metre that the grid has not, and for one with events, which tell of no bars.
@@ -45,6 +47,8 @@ def allowed(
     beyond = {id for family in SOUNDS for id in _ids(vocabulary, family, lambda pitch: pitch not in pitches)}
     if metre is not None:
         beyond |= _longer(vocabulary, metre)
+    if longest is not None:
+        beyond |= _endless(vocabulary, whole("longest", longest, 1, 1 << 20))
     return tuple(id for id in range(vocabulary.size) if id not in beyond)
 
 
@@ -75,6 +79,15 @@ def _longer(vocabulary: MidiVocabulary, metre: tuple[int, int]) -> set[int]:
         _ids(vocabulary, "Long", lambda _: True),
     )
     return {id for part in parts for id in part}
+
+
+def _endless(vocabulary: MidiVocabulary, beats: int) -> set[int]:
+    most = dict.fromkeys(("Shift", "Duration", "Long"), beats * vocabulary.grid) | {"Bars": beats // LONGEST_BAR}
+    return {
+        id
+        for id, (family, n) in enumerate(vocabulary.told)
+        if family in most and int(vocabulary.table[family][n]) > most[family]
+    }
 
 
 def _ids(vocabulary: MidiVocabulary, family: str, wrong: Callable[[int], bool]) -> list[int]:

@@ -23,8 +23,7 @@ from polyloom.generate.loop import generate
 from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Step
 from polyloom.model import Continuation
-from polyloom.music.constraints import grammar
-from polyloom.music.schemes import BEATS
+from polyloom.music.constraints import allowed, grammar
 from polyloom.music.score import DRUMS
 from polyloom.music.vocabulary import MidiVocabulary
 
@@ -33,6 +32,7 @@ TURNS = 8  # of them in one answer, at most
 ENOUGH = 2.0  # seconds that an answer lasts, if it can
 LONG = 1200  # tokens of a tune
 GAP = 0.5  # seconds between two tunes
+AT_ONCE = 8  # beats
 LEAST = 0.05  # of the likeliest token: what is less likely is not drawn
 
 
@@ -42,7 +42,7 @@ class Stream:
 
     def __init__(self, mix: Layered, prompt: Ids) -> None:
         self._vocabulary, self._prompt = music_of(mix), prompt
-        self._only, self._bound = timely(self._vocabulary), grammar(self._vocabulary)
+        self._only, self._bound = allowed(self._vocabulary, longest=AT_ONCE), grammar(self._vocabulary)
         self._offset, self._until, self._drawn = 0.0, 0.0, 0
         self._begin(mix)
 
@@ -90,13 +90,6 @@ class Stream:
             found.append([self._offset + start, end - start, pitch, velocity, int(channel == DRUMS), layer])
             self._until = max(self._until, self._offset + end)
         return found
-
-
-def timely(vocabulary: MidiVocabulary) -> tuple[int, ...]:
-    """The ids by which no more than eight beats pass at once."""
-    unit = BEATS * vocabulary.grid  # shifts up to it are told one by one, longer ones are doublings of it
-    longest = {"Bars": -1, "Long": 1, "Shift": unit}  # of each family
-    return tuple(id for id, (family, n) in enumerate(vocabulary.told) if n <= longest.get(family, n))
 
 
 def music_of(mix: Layered) -> MidiVocabulary:
