@@ -138,11 +138,16 @@ def test_knobs_are_learned_and_move_the_faders(open_tab: Callable[..., Tab], fil
     page.get_by_text("turn the knob for low").wait_for()
     page.evaluate("() => turn(7, 127)")
     page.get_by_text("turn the knob for high").wait_for()
+    page.wait_for_timeout(500)  # a knob that rests is one step
     page.evaluate("() => turn(9, 0)")
     page.get_by_text("2 knobs known").wait_for()
     page.wait_for_function("() => document.querySelectorAll('.pl-thumb')[1].getAttribute('aria-valuenow') === '0'")
     assert (hand.weight("low"), hand.weight("high")) == (2, 0)
-    page.wait_for_timeout(500)  # a knob that rests is one step
+    hand.button("Undo").click()  # whether it rests already or not
+    page.wait_for_function("() => document.querySelectorAll('.pl-thumb')[1].getAttribute('aria-valuenow') === '1'")
+    assert (hand.weight("low"), hand.weight("high")) == (2, 1)
+    page.wait_for_timeout(500)
+    assert (hand.weight("low"), hand.weight("high")) == (2, 1), "and it stays so"
     hand.button("Undo").click()
     page.wait_for_function("() => document.querySelectorAll('.pl-thumb')[0].getAttribute('aria-valuenow') === '1'")
     page.evaluate("() => turn(3, 100)")  # nobody's

@@ -187,7 +187,7 @@ def test_what_a_moved_bias_and_a_lone_expert_cost(page: "Page", tab: Tab, shots:
 def test_a_text_is_written_stopped_and_forked(page: "Page", tab: Tab, shots: Path) -> None:
     view = shown(page, "generation")
     view.get_by_role("button", name="Write").click()
-    view.get_by_role("button", name="Write").wait_for()
+    written(page, view)
     assert view.locator(".pl-written").count() == 24
     view.locator(".pl-written").nth(5).click()
     settled(page)
@@ -195,20 +195,26 @@ def test_a_text_is_written_stopped_and_forked(page: "Page", tab: Tab, shots: Pat
     word = other.locator(".pl-option-word").inner_text()
     other.click()
     view.locator(".pl-branch").nth(1).wait_for()
-    view.get_by_role("button", name="Write").wait_for()
+    written(page, view)
     assert view.locator(".pl-written").nth(5).inner_text().strip() == word.strip("·")
     view.get_by_role("button", name="from here under law up").click()
     view.locator(".pl-branch").nth(2).wait_for()
-    view.get_by_role("button", name="Write").wait_for()
+    written(page, view)
     assert "law up, from 2" in view.locator(".pl-branch-name").last.inner_text()
     view.get_by_label("tokens").fill("2000")
     view.get_by_label("tokens").press("Enter")
     view.get_by_role("button", name="Write").click()
     view.locator(".pl-branch").nth(3).wait_for()
     view.get_by_role("button", name="Stop").click()
-    view.get_by_role("button", name="Write").wait_for()
+    written(page, view)
     assert 0 < view.locator(".pl-written").count() < 2000
     tab.shoot(shots / "alive-generation.png", ".polyloom.pl-generation")
+
+
+def written(page: "Page", view: "Locator") -> None:
+    """Wait until nothing is written any more."""
+    settled(page)
+    view.get_by_role("button", name="Write").wait_for()
 
 
 def opened(page: "Page", name: str) -> "Locator":

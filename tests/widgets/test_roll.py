@@ -1,16 +1,19 @@
 """The piano roll: what is sent of notes and who chose them, notes moved by hand, a model that goes on, questions."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 import polyloom
 from polyloom import AssociationModel, ByteVocabulary, InputError, Layered, Sampling
-from polyloom.music import MidiVocabulary, Score, read_abc
+from polyloom.documents import Ids
+from polyloom.music import BlockVocabulary, MidiVocabulary, Score, read_abc
 from polyloom.music.abc import style
+from polyloom.music.blocks import MusicVocabulary
 from polyloom.music.schemes import FAMILIES, Scheme
+from polyloom.tokens import WordVocabulary
 from polyloom_datasets import load
 from polyloom_widgets import Mixer, PianoRoll
 from polyloom_widgets.roll.picture import FACTS, metres, parts, tempi
@@ -19,28 +22,38 @@ from widgets.talk import Page
 STYLES = ("dance", "blues")
 OPENING = Score.of([(0, 480, 60), (480, 480, 64), (960, 480, 67), (1440, 480, 64)])
 SAMPLING = Sampling(temperature=0.8, max_tokens=120, min_p=0.05, seed=3)
+KINDS = (*FAMILIES, "captioned")
 COLUMNS = ("pitch", "velocity", "drum", "part", "voice", "percent", "step", "hand")
 
 
-def woven(scheme: Scheme) -> Layered:
-    vocabulary = MidiVocabulary(scheme)
+def woven(kind: str) -> Layered:
+    """Of a scheme, or with the name of the style as a caption."""
+    if kind == "captioned":
+        vocabulary: MusicVocabulary = BlockVocabulary(WordVocabulary.train(STYLES), MidiVocabulary())
+    else:
+        vocabulary = MidiVocabulary(cast("Scheme", kind))
     scores = [(style(tune), read_abc(tune)) for tune in load("tunes").documents]
-    voices = {name: [vocabulary.tokens(score) for kind, score in scores if kind == name] for name in STYLES}
+    voices = {name: [told(vocabulary, name, score) for style, score in scores if style == name] for name in STYLES}
     return polyloom.weave(voices, vocabulary, progress=False)[0]
 
 
+def told(vocabulary: MusicVocabulary, caption: str, score: Score) -> Ids:
+    captioned = isinstance(vocabulary, BlockVocabulary)
+    return vocabulary.opening(caption, score) if captioned else vocabulary.tokens(score)
+
+
 @pytest.fixture(scope="module")
-def mixes() -> dict[Scheme, Layered]:
-    return {scheme: woven(scheme) for scheme in FAMILIES}
+def mixes() -> dict[str, Layered]:
+    return {kind: woven(kind) for kind in KINDS}
 
 
 @pytest.fixture
-def mix(mixes: dict[Scheme, Layered]) -> Layered:
+def mix(mixes: dict[str, Layered]) -> Layered:
     return mixes["remi"]
 
 
 def written(mix: Layered) -> polyloom.Generation:
-    return mix.generate(mix.vocabulary.tokens(OPENING), SAMPLING)  # type: ignore[attr-defined]
+    return mix.generate(told(mix.vocabulary, "blues", OPENING), SAMPLING)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -88,9 +101,9 @@ def test_bars_and_tempi_by_hand() -> None:
     assert parts(Score.of([])) == []
 
 
-@pytest.mark.parametrize("scheme", FAMILIES)
-def test_each_note_has_the_layer_that_chose_it(mixes: dict[Scheme, Layered], scheme: Scheme) -> None:
-    made = written(mixes[scheme])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_note_has_the_layer_that_chose_it(mixes: dict[str, Layered], kind: str) -> None:
+    made = written(mixes[kind])
     roll = PianoRoll(made)
     sent = facts(roll)
     assert (sent["step"] < 0).sum() == len(OPENING), "the opening was given"
@@ -103,7 +116,7 @@ def test_each_note_has_the_layer_that_chose_it(mixes: dict[Scheme, Layered], sch
             assert voice == -1
             continue
         said = made.steps[step]
-        assert said.piece.rpartition("_")[2] == str(pitch)
+        assert said.piece.strip("<>").rpartition("_")[2] == str(pitch)
         assert roll.voices[voice] == said.loudest
         assert percent == round(100 * said.shares[said.loudest])
 
@@ -118,9 +131,17 @@ def test_a_reason_is_the_receipt_of_the_pitch(roll: PianoRoll) -> None:
     assert all(pitch == (int(piece[6:]) if piece.startswith("Pitch_") else -1) for piece, pitch, _ in answer["others"])
 
 
-@pytest.mark.parametrize("scheme", FAMILIES)
-def test_a_moved_note_and_a_model_that_goes_on(mixes: dict[Scheme, Layered], scheme: Scheme) -> None:
-    roll = PianoRoll(written(mixes[scheme]))
+def test_a_reason_reads_pitches_among_words(mixes: dict[str, Layered]) -> None:
+    roll = PianoRoll(written(mixes["captioned"]))
+    step = int(facts(roll)["step"][first_written(roll)])
+    others = page(roll).ask({"op": "reason", "id": 1, "step": step})["reason"]["others"]
+    assert all(pitch == (int(piece[7:-1]) if piece.startswith("<Pitch_") else -1) for piece, pitch, _ in others)
+    assert any(pitch >= 0 for _, pitch, _ in others)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_moved_note_and_a_model_that_goes_on(mixes: dict[str, Layered], kind: str) -> None:
+    roll = PianoRoll(written(mixes[kind]))
     before, note = roll.score, first_written(roll)
     step, pitch = int(facts(roll)["step"][note]), int(facts(roll)["pitch"][note])
     moved = roll.move(note, pitch + 2)
@@ -131,13 +152,14 @@ def test_a_moved_note_and_a_model_that_goes_on(mixes: dict[Scheme, Layered], sch
     assert facts(roll)["pitch"][roll.note] == pitch + 2
     assert facts(roll)["voice"][roll.note] == -1, "no layer chose it"
     after = roll.go_on(roll.note)
-    made, family = roll.generation, "On" if scheme == "events" else "Pitch"
-    assert [one.token for one in made.steps[:step]] == [one.token for one in written(mixes[scheme]).steps[:step]]
-    assert made.steps[step].piece == f"{family}_{pitch + 2}"
-    assert made.steps == written(mixes[scheme]).fork(step, f"{family}_{pitch + 2}").steps
+    made, vocabulary = roll.generation, cast("MusicVocabulary", mixes[kind].vocabulary)
+    token = vocabulary.first["On" if kind == "events" else "Pitch"] + pitch + 2
+    assert [one.token for one in made.steps[:step]] == [one.token for one in written(mixes[kind]).steps[:step]]
+    assert made.steps[step].token == token
+    assert made.steps == written(mixes[kind]).fork(step, token).steps
     assert (facts(roll)["hand"] == 1).sum() == 1
     assert after.notes["pitch"][roll.note] == pitch + 2
-    assert polyloom.replay(made.recipe, mixes[scheme]).steps == made.steps
+    assert polyloom.replay(made.recipe, mixes[kind]).steps == made.steps
     assert (roll.version, roll.versions) == (2, 3)
     roll.version = 0
     assert roll.score == before
@@ -262,7 +284,7 @@ def test_what_the_page_may_set(roll: PianoRoll) -> None:
 def test_what_cannot_be_shown(mix: Layered) -> None:
     text = AssociationModel.fit(load("sea"), ByteVocabulary()).generate("the ", Sampling(max_tokens=3))
     for wrong in ("tune.mid", text, mix):
-        with pytest.raises(InputError, match="Expected a Score, or a Generation by a model whose vocabulary"):
+        with pytest.raises(InputError, match="Expected a Score, or a Generation by a model of music"):
             PianoRoll(wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="PianoRoll takes no 'speed'"):
         PianoRoll(OPENING, speed=2)

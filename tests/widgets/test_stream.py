@@ -1,11 +1,13 @@
 """Music that is written while it is heard: it goes on, it follows the faders, and it ends with no tune."""
 
+import numpy as np
 import pytest
 
 import polyloom
 from polyloom import InputError
-from polyloom.music import MidiVocabulary, read_abc
+from polyloom.music import BlockVocabulary, MidiVocabulary, read_abc
 from polyloom.music.schemes import Scheme
+from polyloom.tokens import WordVocabulary
 from polyloom_datasets import load
 from polyloom_widgets import Mixer
 from polyloom_widgets.mixer.stream import ENOUGH, Stream
@@ -21,6 +23,16 @@ def mix() -> polyloom.Layered:
         name: [vocabulary.tokens(read_abc(tune)) for tune in tunes[5 * n : 5 * n + 5]] for n, name in enumerate(STYLES)
     }
     return polyloom.weave(voices, vocabulary, progress=False)[0]
+
+
+@pytest.fixture(scope="module")
+def captioned() -> tuple[polyloom.Layered, dict[str, list[np.ndarray]]]:
+    styles, tunes = {"blues": 10, "arpeggio": 15}, load("tunes").documents
+    vocabulary = BlockVocabulary(WordVocabulary.train(styles), MidiVocabulary(grid=12))
+    voices = {
+        style: [vocabulary.captioned(style, read_abc(tune)) for tune in tunes[n : n + 5]] for style, n in styles.items()
+    }
+    return polyloom.weave(voices, vocabulary, progress=False)
 
 
 def test_it_goes_on_and_begins_anew_where_a_tune_ends(mix: polyloom.Layered, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +74,18 @@ def test_nobody_waits_for_a_long_rest(scheme: Scheme, hot: float) -> None:
         now = stream.more(mix, {"temperature": hot, "seed": 1})["until"]
         assert now - until < 600
         until = now
+
+
+def test_a_caption_is_played(captioned: tuple[polyloom.Layered, dict[str, list[np.ndarray]]]) -> None:
+    desk = Mixer(captioned[0], "blues", captioned[1])
+    notes = desk._answer_play({"begin": True})["notes"]
+    assert len(notes) > 2
+    assert {layer for *_, layer in notes} <= {0, 1}
+    vocabulary, document = desk.mix.vocabulary, next(iter(captioned[1].values()))[0]
+    desk.place = next(n for n, id in enumerate(document) if vocabulary.pieces[id].startswith("<Pitch"))
+    keys = np.frombuffer(desk.keys_p, "<f4").reshape(2, 128)
+    expected = desk.mix.models["blues"].begin(document[: desk.place]).distribution()[vocabulary.id_of("<Pitch_60>")]
+    assert keys[0, 60] == pytest.approx(np.exp(expected), rel=1e-6)
 
 
 def test_what_tells_no_note_is_told() -> None:

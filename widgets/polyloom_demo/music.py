@@ -13,7 +13,7 @@ Files come from anywhere: what is larger than a tune is refused before anything 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, final
+from typing import Self, cast, final
 
 from polyloom.compose.layered import Layered
 from polyloom.compose.weave import weave
@@ -82,7 +82,7 @@ def tuned(uploads: Sequence[Upload], styles: Styles) -> Mixer:
     """A desk of the styles and of what a file plays; InputError saying what is the matter with it."""
     if len(uploads) != 1:
         raise InputError(f"Expected 1 file, got {len(uploads)}.")
-    vocabulary = music_of(styles.mix)
+    vocabulary = cast("MidiVocabulary", styles.mix.vocabulary)
     own, aside = weave({MINE: _read(uploads[0], vocabulary)}, vocabulary, order=ORDER, progress=False)
     mix = styles.mix.add(MINE, own.models[MINE], 1.0)
     return Mixer(mix, PROMPT, {**styles.judge.named(), **aside})

@@ -9,6 +9,7 @@ import pytest
 
 from polyloom import ByteVocabulary, InputError, Layered, VocabularyError, weave
 from polyloom.compose.weave import HeldOut
+from polyloom.tokens import WordVocabulary
 
 OPENERS = (
     "At night the",
@@ -84,6 +85,18 @@ def test_a_document_given_twice_is_never_on_both_sides() -> None:
         assert not learned & aside
         assert len(aside) == round(share * 12)
         assert len(held_out["a"]) == 3 * len(aside)
+
+
+def test_each_document_of_ids_ends_once() -> None:
+    vocabulary = WordVocabulary.train(["one two three"])
+    rows = [vocabulary.encode(text) for text in ("one two", "three one", "two two")]
+    end = vocabulary.id_of("</s>")
+    open_ended, closed = (
+        weave({"a": [np.append(row, [end] * times) for row in rows]}, vocabulary, progress=False) for times in (0, 1)
+    )
+    assert open_ended[0].digest == closed[0].digest
+    assert [row.tolist() for row in closed[1]["a"]] == [row.tolist() for row in open_ended[1]["a"]]
+    assert [row.tolist().count(end) for row in closed[1]["a"]] == [1]
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])

@@ -13,7 +13,7 @@ from polyloom import AssociationModel, ByteVocabulary, InputError, Layer, Layere
 from polyloom.documents import Ids
 from polyloom.music import BlockVocabulary, MidiVocabulary, Score, read_abc, score_of, write_midi
 from polyloom.music.abc import style
-from polyloom.music.constraints import allowed
+from polyloom.music.constraints import allowed, keeping
 from polyloom.music.tunes import STYLES
 from polyloom.tokens import Vocabulary, WordVocabulary
 from polyloom_datasets import load
@@ -172,6 +172,30 @@ def test_a_transformer_remembers_a_caption_told_once() -> None:
     }
     own = sum(told[name, name] for name in STYLES)
     assert own > sum(told.values()) / 4 + 10
+
+
+def test_notes_know_where_they_stand_among_words() -> None:
+    ids = BOTH.captioned("a blues", BARS, "blues")
+    found = BOTH.places([*ids[:-1], BOTH.id_of("<Pitch_72>")])
+    assert [[BOTH.pieces[ids[at]] for at in row] for row in found] == [
+        [f"<Pitch_{pitch}>", "<Duration_24>"] for pitch in (60, 64, 67)
+    ]  # fmt: skip
+    assert BOTH.places(BOTH.encode("a blues")).shape == (0, 2)
+    assert BOTH.pieces[BOTH.first["Pitch"] + 60] == "<Pitch_60>"
+
+
+def test_a_tune_under_a_caption_keeps_to_key_and_grammar(captioned: AssociationModel) -> None:
+    settings = keeping(Sampling(1.5, max_tokens=200, seed=1), BOTH, "a blues", key="C", low=60, longest=8)
+    written = captioned.generate(BOTH.opening("a blues"), settings)
+    score = score_of(written)
+    assert len(score) > 10
+    assert set(score.notes["pitch"] % 12) <= {0, 2, 4, 5, 7, 9, 11}
+    assert score.notes["pitch"].min() >= 60
+    pieces = [step.piece for step in written.steps]
+    assert {piece for piece in pieces if not piece.startswith("<")} <= {"a", "blues"}
+    assert not [piece for piece in pieces if piece.startswith("<Bars")]
+    after = {pieces[n + 1].partition("_")[0] for n, piece in enumerate(pieces[:-1]) if piece.startswith("<Pitch")}
+    assert after <= {"<Velocity", "<Long", "<Duration"}
 
 
 def test_a_caption_writes_its_style(captioned: AssociationModel, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from polyloom.generate.trace import Generation
 from polyloom.model import LanguageModel
 from polyloom.music.abc import read_abc, style, tunes_in
 from polyloom.music.augment import KEYS, augmented
-from polyloom.music.blocks import BlockVocabulary
-from polyloom.music.constraints import allowed, grammar
+from polyloom.music.blocks import BlockVocabulary, MusicVocabulary
+from polyloom.music.constraints import keeping
 from polyloom.music.midi import read_midi
 from polyloom.music.schemes import Scheme
 from polyloom.music.score import Score
@@ -140,19 +140,17 @@ def generate(
     check_free(output, force, [begin] if begin else [])
     loaded = opened(model)
     vocabulary = _vocabulary(loaded)
-    music = vocabulary.music if isinstance(vocabulary, BlockVocabulary) else vocabulary
     begun = Score.of([]) if begin is None else _first(begin)
-    only = allowed(music, key=key, low=low, high=high, longest=AT_ONCE)
-    prompt, bound = music.tokens(begun), grammar(music)
     if isinstance(vocabulary, BlockVocabulary):
         unknown_words(vocabulary.text, caption)
         prompt = vocabulary.opening(caption, begun)
-        only = vocabulary.only(caption, only)
-        bound = tuple(tuple(vocabulary.lifted(ids).tolist()) for ids in bound)
     elif caption:
         raise InputError(f"{model} has learned no captions. Train one that has: polyloom music train --captions.")
-    sampling = Sampling(temperature=temperature, max_tokens=tokens, seed=seed, min_p=min_p, only=only, bound=bound)
-    _save(loaded.generate(prompt, sampling), output)
+    else:
+        prompt = vocabulary.tokens(begun)
+    sampling = Sampling(temperature=temperature, max_tokens=tokens, seed=seed, min_p=min_p)
+    kept = keeping(sampling, vocabulary, caption, key=key, low=low, high=high, longest=AT_ONCE)
+    _save(loaded.generate(prompt, kept), output)
 
 
 @app.command()
@@ -264,8 +262,8 @@ def _ended(vocabulary: MidiVocabulary, score: Score) -> Ids:
     return np.append(vocabulary.tokens(score), [vocabulary.id_of(SENTENCE_END)]).astype(np.int64)
 
 
-def _vocabulary(model: LanguageModel) -> MidiVocabulary | BlockVocabulary:
-    if not isinstance(model.vocabulary, MidiVocabulary | BlockVocabulary):
+def _vocabulary(model: LanguageModel) -> MusicVocabulary:
+    if not isinstance(model.vocabulary, MusicVocabulary):
         raise InputError(
             f"The model speaks {model.vocabulary!r}, not music. Train one: polyloom music train FILE -o FILE."
         )

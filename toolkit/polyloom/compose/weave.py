@@ -81,11 +81,11 @@ def _documents(name: str, text: Texts, vocabulary: Vocabulary | None) -> list[Do
         found: list[Document] = [*_cut(_unix(text))] if isinstance(text, str) else list(each(text))
         if vocabulary is None and any(not isinstance(document, str) for document in found):
             raise InputError("expected text, got arrays of ids, of which nobody says what they mean: give vocabulary=.")
-        kept = [
-            _unix(document) if isinstance(document, str) else checked_ids(document, cast("Vocabulary", vocabulary))
+        told = [
+            _unix(document) if isinstance(document, str) else _open(document, cast("Vocabulary", vocabulary))
             for document in found
-            if (document.strip() if isinstance(document, str) else len(document))
         ]
+        kept = [document for document in told if (document.strip() if isinstance(document, str) else len(document))]
     except InputError as error:
         raise InputError(f"Voice {name!r}: {error}") from None
     different = len(set(map(_content, kept)))
@@ -95,6 +95,12 @@ def _documents(name: str, text: Texts, vocabulary: Vocabulary | None) -> list[Do
             f"since one of them is held out. Give it more text."
         )
     return kept
+
+
+def _open(document: Document, vocabulary: Vocabulary) -> Ids:
+    """Ids without the `</s>` at their end: each document gets one when it has its side."""
+    ids = checked_ids(document, vocabulary)
+    return ids[:-1] if len(ids) and ids[-1] == vocabulary.sentence_end else ids
 
 
 def _content(document: Document) -> bytes:

@@ -21,13 +21,15 @@ back to the beginning and needs none.  While a tune is written, `only` keeps it 
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from itertools import groupby
-from typing import Any, Self, cast, final
+from typing import Any, Self, TypeAlias, cast, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polyloom.errors import InputError, VocabularyError
+from polyloom.music.schemes import Table
 from polyloom.music.score import Score
 from polyloom.music.vocabulary import MidiVocabulary
 from polyloom.tokens.checks import stored
@@ -55,6 +57,16 @@ class BlockVocabulary(Vocabulary):
         self.text, self.music = text, music
         self.end_name, self.unknown_name = text.end_name, text.unknown_name
         self.pieces = (*text.pieces, *named)
+
+    @cached_property
+    def first(self) -> dict[str, int]:
+        """The id of the first piece of each family of music; the others follow."""
+        return {family: id + self.text.size for family, id in self.music.first.items()}
+
+    @property
+    def table(self) -> Table:
+        """The families of music with their values."""
+        return self.music.table
 
     def captioned(self, text: str, score: Score, refrain: str | None = None) -> Ids:
         """A tune under its caption as one document, int64 (T,); the refrain is the caption by default, "" is none."""
@@ -91,7 +103,18 @@ class BlockVocabulary(Vocabulary):
     def score(self, ids: ArrayLike) -> Score:
         """The score of what is music among ids (T,), whatever they are."""
         row = self._checked(ids)
-        return self.music.score(row[row > self.text.size] - self.text.size)
+        return self.music.score(row[self._sounds(row)] - self.text.size)
+
+    def places(self, ids: ArrayLike) -> NDArray[np.int64]:
+        """Of each note of `score(ids)` two places among the ids, (n, 2), as `MidiVocabulary.places` gives them."""
+        row = self._checked(ids)
+        sounds = self._sounds(row)
+        found = self.music.places(row[sounds] - self.text.size)
+        return np.where(found < 0, -1, sounds[found]) if len(sounds) else found
+
+    def _sounds(self, row: Ids) -> Ids:
+        """Where among ids music stands."""
+        return np.flatnonzero(row > self.text.size)
 
     def _encode(self, text: str) -> Ids:
         return self.text.encode(text)
@@ -128,6 +151,9 @@ class BlockVocabulary(Vocabulary):
             return cls(text, MidiVocabulary.from_state(manifests["music"], _part(arrays, "music/")))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise VocabularyError(f"The vocabulary of text and music cannot be read: {error}") from error
+
+
+MusicVocabulary: TypeAlias = MidiVocabulary | BlockVocabulary
 
 
 def _part(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:

@@ -11,11 +11,17 @@ temperature wants `longest`: a rest of an hour is one token too.
 A pitch is followed by its velocity if that changes, and by its duration, which follow nothing else.  A model of one
 style keeps to that by itself; a mix does not always, because a style that has never seen what stands here falls back to
 tokens that are common anywhere.
+
+    keeping(Sampling(seed=3), vocabulary, "a blues", key="G", longest=8)        both, under a caption if there is one
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from polyloom.errors import InputError
+from polyloom.generate.sampling import Sampling
+from polyloom.music.blocks import MusicVocabulary
 from polyloom.music.schemes import LONGEST_BAR, METRES, bar_steps, metres
 from polyloom.music.theory.key import Key
 from polyloom.music.vocabulary import MidiVocabulary
@@ -52,12 +58,24 @@ def allowed(
     return tuple(id for id in range(vocabulary.size) if id not in beyond)
 
 
-def grammar(vocabulary: MidiVocabulary) -> tuple[tuple[int, ...], ...]:
+def grammar(vocabulary: MusicVocabulary) -> tuple[tuple[int, ...], ...]:
     """For `Sampling(bound=…)`: what a duration is still to follow, and what may stand there; () for events."""
     families = ("Pitch", "Velocity", "Long", "Duration")
     pitch, velocity, long, duration = (tuple(_ids(vocabulary, family, lambda _: True)) for family in families)
     between = velocity + long
     return (pitch + between, between + duration) if duration else ()
+
+
+def keeping(settings: Sampling, vocabulary: MusicVocabulary, caption: str = "", **asked: Any) -> Sampling:
+    """The same settings for a tune that keeps to the grammar and to what is asked of `allowed`.
+
+    Where tunes have captions (`BlockVocabulary`), the words of this one may come again.  Raises what `allowed` raises.
+    """
+    if isinstance(vocabulary, MidiVocabulary):
+        only = allowed(vocabulary, **asked)
+    else:
+        only = vocabulary.only(caption, allowed(vocabulary.music, **asked))
+    return replace(settings, only=only, bound=grammar(vocabulary))
 
 
 def _chromas(key: Key) -> set[int]:
@@ -90,6 +108,6 @@ def _endless(vocabulary: MidiVocabulary, beats: int) -> set[int]:
     }
 
 
-def _ids(vocabulary: MidiVocabulary, family: str, wrong: Callable[[int], bool]) -> list[int]:
+def _ids(vocabulary: MusicVocabulary, family: str, wrong: Callable[[int], bool]) -> list[int]:
     first = vocabulary.first.get(family, 0)
     return [first + n for n in range(len(vocabulary.table.get(family, ()))) if wrong(n)]

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from polyloom.errors import InputError
 from polyloom.generate.trace import Generation
-from polyloom.music.blocks import BlockVocabulary
+from polyloom.music.blocks import MusicVocabulary
 from polyloom.music.midi import write_midi
 from polyloom.music.score import Score
 from polyloom.music.synth import write_wav
-from polyloom.music.vocabulary import MidiVocabulary
 
 
 def score_of(music: Score | Generation) -> Score:
@@ -20,7 +19,7 @@ def score_of(music: Score | Generation) -> Score:
         raise InputError(f"Expected a score or what a model of music wrote, got {type(music).__name__}.")
     place = music.scrub(len(music.steps))
     vocabulary = place.model.vocabulary
-    if not isinstance(vocabulary, MidiVocabulary | BlockVocabulary):
+    if not isinstance(vocabulary, MusicVocabulary):
         raise InputError(f"Expected music; the model that wrote this speaks {vocabulary!r}.")
     return vocabulary.score(place.tokens)
 

@@ -14,8 +14,8 @@ from polyloom.compose.layered import Layered
 from polyloom.compose.layered_place import LayeredContinuation
 from polyloom.documents import Ids
 from polyloom.model import Floats, best
+from polyloom.music.blocks import MusicVocabulary
 from polyloom.music.constraints import SOUNDS
-from polyloom.music.vocabulary import MidiVocabulary
 
 LISTED = 64  # best tokens of each layer
 SHOWN = 12  # tokens before the caret that the page repeats
@@ -61,7 +61,7 @@ class Bars:
     def keys(self) -> bytes:
         """What each layer gives each pitch as the next token, float32 (K, 128); nothing where tokens are no music."""
         vocabulary = self.place.model.vocabulary
-        if not isinstance(vocabulary, MidiVocabulary):
+        if not isinstance(vocabulary, MusicVocabulary):
             return b""
         first = next(vocabulary.first[family] for family in SOUNDS if family in vocabulary.first)
         return self.chance[:, first : first + 128].astype("<f4").tobytes()

@@ -57,7 +57,7 @@ export class Desk {
   get sampling() { return this.model.get("sampling") ?? { temperature: 1, seed: 1 }; }
   get offline() { return Boolean(this.model.get("offline")); }
   get busy() { return String(this.model.get("busy") ?? ""); }
-  get canUndo() { return this.cursor > 0; }
+  get canUndo() { return this.cursor > 0 || this.dragging; }
   get canRedo() { return this.cursor < this.steps.length - 1; }
   get dragging() { return this.draft !== null; }
 
@@ -132,11 +132,11 @@ export class Desk {
     this.set({ steps, cursor: steps.length - 1 }, news);
   }
 
-  /** Undo (-1) or redo (+1). @param {number} by */
+  /** Undo (-1) or redo (+1); what a hand has not let go of yet is a step first. @param {number} by */
   move(by) {
+    if (this.draft) this.commit(this.draft, "");
     const cursor = this.cursor + by;
     if (cursor < 0 || cursor >= this.steps.length) return;
-    this.draft = null;
     this.seen = this.steps[cursor].weights;
     this.set({ cursor }, by < 0 ? "undone" : "redone");
   }

@@ -5,9 +5,10 @@
         notes     rows of second, seconds, pitch, velocity, percussion or not, and the layer that chose the pitch
         until     seconds that are written
 
-Where a tune ends, or has become long, the next one begins from the prompt.  A fader that moves is heard from the next
-few tokens on, because the place in the text is handed from mix to mix.  Nothing is drawn that takes more than eight
-beats at once: nobody waits before a loudspeaker for a rest of an hour, which is one token too.
+Where a tune ends, or has become long, the next one begins from the prompt; where tunes have captions, that is one.  A
+fader that moves is heard from the next few tokens on, because the place in the text is handed from mix to mix.  Nothing
+is drawn that takes more than eight beats at once: nobody waits before a loudspeaker for a rest of an hour, which is one
+token too.
 """
 
 from collections.abc import Mapping
@@ -23,9 +24,9 @@ from polyloom.generate.loop import generate
 from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Step
 from polyloom.model import Continuation
-from polyloom.music.constraints import allowed, grammar
+from polyloom.music.blocks import BlockVocabulary, MusicVocabulary
+from polyloom.music.constraints import keeping
 from polyloom.music.score import DRUMS
-from polyloom.music.vocabulary import MidiVocabulary
 
 CHUNK = 24  # tokens that are written before it is looked how far they last
 TURNS = 8  # of them in one answer, at most
@@ -41,8 +42,13 @@ class Stream:
     """See the module; InputError for a mix that does not speak music."""
 
     def __init__(self, mix: Layered, prompt: Ids) -> None:
-        self._vocabulary, self._prompt = music_of(mix), prompt
-        self._only, self._bound = allowed(self._vocabulary, longest=AT_ONCE), grammar(self._vocabulary)
+        self._vocabulary = vocabulary = music_of(mix)
+        self._prompt, caption = prompt, ""
+        if isinstance(vocabulary, BlockVocabulary):
+            caption = vocabulary.caption(prompt)
+            sounds = (prompt >= vocabulary.text.size).any()
+            self._prompt = prompt if sounds else np.append(prompt, vocabulary.opening(""))
+        self._settings = keeping(Sampling(min_p=LEAST, max_tokens=CHUNK), vocabulary, caption, longest=AT_ONCE)
         self._offset, self._until, self._drawn = 0.0, 0.0, 0
         self._begin(mix)
 
@@ -64,7 +70,7 @@ class Stream:
     def _turn(self, mix: Layered, sampling: Mapping[str, Any]) -> list[list[float]]:
         if self._place.model is not mix:
             self._place = self._place.rebind(mix)
-        settings = Sampling(**sampling, min_p=LEAST, max_tokens=CHUNK, only=self._only, bound=self._bound)
+        settings = replace(self._settings, **sampling)
         made = generate(self._place, replace(settings, seed=settings.seed + self._drawn))
         self._drawn += 1
         before = len(self._prompt) + len(self._steps)
@@ -92,8 +98,8 @@ class Stream:
         return found
 
 
-def music_of(mix: Layered) -> MidiVocabulary:
+def music_of(mix: Layered) -> MusicVocabulary:
     """The vocabulary of a mix that speaks music; InputError of one that does not."""
-    if not isinstance(mix.vocabulary, MidiVocabulary):
+    if not isinstance(mix.vocabulary, MusicVocabulary):
         raise InputError(f"This mix speaks {mix.vocabulary!r}; only music can be played.")
     return mix.vocabulary

@@ -90,9 +90,9 @@ def reason(said: Step) -> dict[str, Any]:
 
 
 def _pitch(piece: str) -> int:
-    """The pitch that a piece says; −1 if it says something else."""
-    family, _, value = piece.partition("_")
-    return int(value) if family in SOUNDS else -1
+    """The pitch that a piece says, in angle brackets if tunes have captions; −1 if it says something else."""
+    family, _, value = piece.strip("<>").partition("_")
+    return int(value) if family in SOUNDS and value.isdecimal() else -1
 
 
 def _player(track: int, channel: int, program: int) -> str:

@@ -35,7 +35,7 @@ KEPT_OFFLINE = ("parts", "voices", "tempi", "metres", "note", "loop", "zoom", "m
 
 
 class PianoRoll(Widget):
-    """The notes of `music`, a Score, or a Generation by a model whose vocabulary is a MidiVocabulary.
+    """The notes of `music`, a Score, or a Generation by a model of music, captioned or not.
 
     Traits may be given too: `note` the chosen one, −1 for none; `loop` two beats, or nothing; `zoom` pixels a beat;
     `muted` and `soloed` parts.  Raises InputError if something is not what it should be.

@@ -17,9 +17,9 @@ from polyloom.errors import InputError
 from polyloom.generate.loop import retrace
 from polyloom.generate.trace import Generation
 from polyloom.model import LanguageModel
+from polyloom.music.blocks import MusicVocabulary
 from polyloom.music.constraints import SOUNDS
 from polyloom.music.score import Score, in_order
-from polyloom.music.vocabulary import MidiVocabulary
 from polyloom.whole import whole
 from polyloom_widgets.generation.leaves import Leaf, forked, grown
 
@@ -75,11 +75,11 @@ def given(music: object) -> Version:
     """The first version of a score, or of music that a model wrote; InputError for what is neither."""
     if isinstance(music, Score):
         return Version(music, np.full((len(music), 2), -1), np.zeros(len(music), bool))
-    if isinstance(music, Generation) and isinstance(_vocabulary(music), MidiVocabulary):
+    if isinstance(music, Generation) and isinstance(_vocabulary(music), MusicVocabulary):
         return _written(Leaf(music, WRITER, stopped=True))
     what = f"tokens of {_vocabulary(music)!r}" if isinstance(music, Generation) else type(music).__name__
     raise InputError(
-        f"Expected a Score, or a Generation by a model whose vocabulary is a MidiVocabulary, got {what}. "
+        f"Expected a Score, or a Generation by a model of music, got {what}. "
         "Music from a file: PianoRoll(read_midi(path))."
     )
 
@@ -118,7 +118,7 @@ def longer(version: Version) -> Version:
 
 def _written(leaf: Leaf, moved: Mapping[int, int] = NONE, hands: set[int] | None = None) -> Version:
     """What a leaf says, with some of its tokens replaced."""
-    vocabulary, before = cast("MidiVocabulary", _vocabulary(leaf.generation)), leaf.generation.scrub(0).tokens.tolist()
+    vocabulary, before = cast("MusicVocabulary", _vocabulary(leaf.generation)), leaf.generation.scrub(0).tokens.tolist()
     ids = [*before, *_tokens(leaf.generation, moved)]
     steps = vocabulary.places(ids) - len(before)
     steps = np.where(steps < 0, -1, steps)
@@ -136,7 +136,7 @@ def _moved_note(version: Version, at: int, pitch: int) -> tuple[Version, int]:
 
 def _moved_token(version: Version, at: int, pitch: int) -> tuple[Version, int]:
     leaf, step, end = version.own, version.step_of(at), int(version.steps[at, 1])
-    vocabulary = cast("MidiVocabulary", _vocabulary(leaf.generation))
+    vocabulary = cast("MusicVocabulary", _vocabulary(leaf.generation))
     names = {step: next(family for family in SOUNDS if family in vocabulary.first)}
     if "Off" in vocabulary.first and end >= 0:
         names[end] = "Off"
