@@ -92,7 +92,7 @@ def test_each_document_of_ids_ends_once() -> None:
     rows = [vocabulary.encode(text) for text in ("one two", "three one", "two two")]
     end = vocabulary.id_of("</s>")
     open_ended, closed = (
-        weave({"a": [np.append(row, [end] * times) for row in rows]}, vocabulary, progress=False) for times in (0, 1)
+        weave({"a": [np.array([*row, *[end] * times]) for row in rows]}, vocabulary, progress=False) for times in (0, 1)
     )
     assert open_ended[0].digest == closed[0].digest
     assert [row.tolist() for row in closed[1]["a"]] == [row.tolist() for row in open_ended[1]["a"]]
