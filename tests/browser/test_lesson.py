@@ -141,6 +141,7 @@ def test_the_sea_by_mouse(hand: Hand, woven: tuple[Layered, HeldOut]) -> None:
 
 def test_a_receipt(hand: Hand, lesson: Lesson, shots: Path) -> None:
     hand.find(".pl-row").filter(has_text="tide").first.click()
+    hand.settled()
     receipt = hand.find(".pl-receipt:not([data-waiting])")
     receipt.locator(".pl-tree-foot").wait_for()
     total, residual = receipt.locator(".pl-tree-foot .pl-tree-number").all_text_contents()

@@ -54,7 +54,7 @@ def test_bars_of_a_rest_without_end_are_few_where_few_are_shown() -> None:
     [("pitchName(60)", "C4"), ("pitchName(0)", "C-1"), ("pitchName(127)", "G9"), ("pitchName(70)", "A♯4"),
      ("lengthName(0.5, true)", "half a beat"), ("lengthName(0.5)", "½ beat"), ("lengthName(3)", "3 beats"),
      ("lengthName(0.7)", "0.7 beats"), ("otherName('Pitch_60', 60)", "C4"), ("otherName('</s>', -1)", "the end"),
-     ("otherName('Position_24', -1)", "position 24"), ("minutes(65.9)", "1:05"),
+     ("otherName('Position_24', -1)", "position 24"), ("otherName('<Bar>', -1)", "bar"), ("minutes(65.9)", "1:05"),
      ("lettersFor(['folk', 'fugue', 'piano 1', 'piano 2', '', 'é'])", ["F", "U", "1", "2", "A", "É"]),
      ("contrast('#0072b2')", "#fff"), ("contrast('#f0e442')", "#000"), ("bounded(1e9)", 1000)],
 )  # fmt: skip

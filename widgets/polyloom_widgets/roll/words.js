@@ -49,7 +49,7 @@ export function spokenNote(music, note) {
 /** What else could have come, as it is shown: a note by name, anything else as its token. @param {string} piece @param {number} pitch */
 export function otherName(piece, pitch) {
   if (pitch >= 0) return pitchName(pitch);
-  return piece === "</s>" ? "the end" : piece.replace(/_/g, " ").toLowerCase();
+  return piece === "</s>" ? "the end" : piece.replace(/^<|>$/g, "").replace(/_/g, " ").toLowerCase();
 }
 
 /** A letter for each name: the figure at its end, else its first letter, where those are free. @param {string[]} names @returns {string[]} */
