@@ -18,6 +18,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,6 +33,7 @@ from polyloom import (
     LanguageModel,
     Layer,
     Layered,
+    Vocabulary,
     VocabularyMismatch,
     WordVocabulary,
 )
@@ -86,6 +88,13 @@ def shape(explanation: Explanation) -> tuple[Any, ...]:
     return explanation.scale, tuple((term.name, term.child and shape(term.child)) for term in explanation.terms)
 
 
+@cache
+def companion(vocabulary: Vocabulary) -> LanguageModel:
+    """A model of everything in a vocabulary, forwards and backwards; the same one each time, for models are values."""
+    everything = np.arange(vocabulary.size)
+    return polyloom.AssociationModel.fit([everything, everything[::-1]], vocabulary, order=2, skips=False)
+
+
 class LanguageModelContract:
     """Derive from this; a fixture `model` must be at hand."""
 
@@ -95,8 +104,7 @@ class LanguageModelContract:
     @pytest.fixture
     def other(self, model: LanguageModel) -> LanguageModel:
         """Another model of the same vocabulary, to mix with."""
-        everything = np.arange(model.vocabulary.size)
-        return polyloom.AssociationModel.fit([everything, everything[::-1]], model.vocabulary, order=2, skips=False)
+        return companion(model.vocabulary)
 
     @pytest.fixture
     def rng(self) -> np.random.Generator:
@@ -115,7 +123,12 @@ class LanguageModelContract:
             "long": rng.integers(0, size, LONG),
         }
 
-    @pytest.fixture(params=["nothing", "one token", "the same again", "unseen", "sentence ended", "long"])
+    @pytest.fixture(
+        params=[
+            "nothing", "one token", "the same again", "unseen", "sentence ended",
+            pytest.param("long", marks=pytest.mark.long),
+        ]
+    )  # fmt: skip
     def context(self, request: pytest.FixtureRequest, contexts: dict[str, Ids]) -> Ids:
         return contexts[request.param]
 
@@ -221,6 +234,7 @@ class LanguageModelContract:
         ours, theirs = teacher_forced(model, tokens), teacher_forced(model, changed)
         np.testing.assert_allclose(ours[:11], theirs[:11], atol=self.CLOSE)
 
+    @pytest.mark.long
     def test_log_probs_come_in_blocks_of_at_most_64_mb(self, model: LanguageModel, contexts: dict[str, Ids]) -> None:
         rows = 0
         for block in model.log_probs(contexts["long"]):
@@ -231,6 +245,7 @@ class LanguageModelContract:
             rows += len(given)
         assert rows == LONG
 
+    @pytest.mark.long
     def test_log_likelihood_gathers_from_log_probs(self, model: LanguageModel, contexts: dict[str, Ids]) -> None:
         tokens = contexts["long"]
         expected = np.empty(LONG)

@@ -45,6 +45,7 @@ def hold(log: str, kernel: Kernel) -> None:
     assert not over, f"{kernel}: uses more than its budget: {over}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("kernel", files(), ids=lambda kernel: f"{kernel.source.stem} {kernel}")
 def test_nvrtc_compiles_it_within_its_budget(kernel: Kernel, architecture: str) -> None:

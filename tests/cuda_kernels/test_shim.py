@@ -18,6 +18,7 @@ def kernels(request: pytest.FixtureRequest) -> Operation:
     return operation(request.param)
 
 
+@pytest.mark.long
 def test_every_case_is_the_reference_in_every_order(kernels: Operation) -> None:
     for case in kernels.cases:
         for order in ORDERS[: 1 if case.large else None]:

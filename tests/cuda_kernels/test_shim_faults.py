@@ -69,6 +69,7 @@ def test_without_a_barrier_it_is_wrong_in_some_order(write: Write) -> None:
     assert any(run(kernel, np.arange(64), order=order)[0] != 2016 for order in range(3))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("body", "said"),
     [

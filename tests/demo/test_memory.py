@@ -67,6 +67,7 @@ def test_the_house_is_told_when_nothing_more_is_to_come(tmp_path: Path, monkeypa
     made.close()
 
 
+@pytest.mark.long
 def test_what_stays_while_nobody_is_here_is_the_house_s(library: Library, views: Views, clock: Clock) -> None:
     assert gc.get_freeze_count() == 0
     name, widget = lived(library, views)
@@ -93,6 +94,7 @@ def test_models_that_nobody_shares_are_freed_at_once(library: Library, views: Vi
     assert small() is not None
 
 
+@pytest.mark.long
 def test_a_thousand_views_leave_nothing(woven: Library, views: Views, clock: Clock) -> None:
     kinds = [(kind, number) for kind in ("mix", "generate", "route", "music") for number in range(len(KINDS[kind]))]
 

@@ -33,6 +33,7 @@ def test_any_text_round_trips(vocabularies: dict[str, Vocabulary], text: str) ->
         assert vocabularies[model].decode(vocabularies[model].encode(text)) == text
 
 
+@pytest.mark.long
 @both
 def test_every_character_there_is_round_trips(vocabularies: dict[str, Vocabulary], model: str) -> None:
     characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
@@ -131,6 +132,7 @@ def test_order_and_repetition_of_training_change_nothing(model: Algorithm, texts
     assert train([*texts, "sea " * 30], size, model) != first
 
 
+@pytest.mark.long
 @both
 def test_the_limits_named_are_the_true_limits(model: Algorithm, texts: tuple[str, ...]) -> None:
     with pytest.raises(VocabularyError, match="is too small: these texts need at least") as caught:

@@ -168,6 +168,7 @@ def test_counts_that_lie_are_refused(saved: Path) -> None:
             assert np.isfinite(model.log_likelihood("the sea")).all(), name  # shorter text is a text
 
 
+@pytest.mark.long
 def test_ten_thousand_fuzzed_headers_give_one_clear_error_each(tmp_path: Path) -> None:
     random_ = random.Random(7)
     path = write(tmp_path / "file", {"kind": "test"}, {"a": np.arange(5), "b": np.ones((2, 3))})

@@ -60,6 +60,7 @@ def test_gradients_agree_with_small_steps() -> None:
     assert torch.autograd.gradcheck(run, asked)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_torch_finds_no_fault_with_the_operators(dtype: torch.dtype) -> None:
     x, slots, a, b, scales = drawn(6, 2, (1, 4, 2), dtype)

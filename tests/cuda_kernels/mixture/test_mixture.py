@@ -162,6 +162,7 @@ def leftovers(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     return scratch.sums, scratch.mark
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [5 * LONG_ROW, 2**16 - 1])
 @pytest.mark.parametrize("k", [1, 10, 64])
 def test_the_likeliest_among_many(size: int, k: int) -> None:

@@ -83,6 +83,7 @@ def test_the_best_are_those_of_a_dictionary(backend: Any, question: tuple[Store,
     assert (found.tokens.dtype, found.scores.dtype) == (np.int64, np.int32)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
 @settings(max_examples=200)
 @given(question=questions(), data=st.data())

@@ -47,6 +47,7 @@ def test_its_gradient_is_the_slope(gate: Any, normalise: bool) -> None:
     assert torch.autograd.gradcheck(lambda scores: route(scores, 3, bias, gate, normalise).weights, (scores_of(),))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("gate", "normalise"), KINDS)
 def test_torch_accepts_the_operator(gate: str, normalise: bool) -> None:
     bias = torch.linspace(-0.2, 0.2, 6, dtype=torch.float64)

@@ -244,7 +244,7 @@ def test_a_process_tells_what_it_measured_or_why_it_did_not(sea: AssociationMode
     assert 0 < found["seconds"] < 60
     told = bench_file._child("open", str(tmp_path / "none.psam"), "At night the")
     assert isinstance(told, str)
-    assert "No such file" in told
+    assert "no model at" in told
     slow = subprocess.TimeoutExpired("python", 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench_file.subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(slow))

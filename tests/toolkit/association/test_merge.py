@@ -29,6 +29,7 @@ def counted(documents: Documents, order: int = 3) -> AssociationModel:
     return AssociationModel.fit(rows(documents), VOCABULARY, order=order, skips=TEMPLATES, keep_text=True)
 
 
+@pytest.mark.long
 @given(corpus, corpus, orders)
 def test_a_sum_is_the_model_of_both_texts(ours: Documents, theirs: Documents, order: int) -> None:
     """And both texts once more, one after the other, since counts grow past where discounts end."""
@@ -39,6 +40,7 @@ def test_a_sum_is_the_model_of_both_texts(ours: Documents, theirs: Documents, or
     assert np.array_equal(both.log_likelihood(ours[0]), counted(ours + theirs, order).log_likelihood(ours[0]))
 
 
+@pytest.mark.long
 @given(corpus, corpus, orders)
 def test_what_was_added_can_be_taken_away(ours: Documents, theirs: Documents, order: int) -> None:
     one, other = counted(ours, order), counted(theirs, order)
@@ -60,6 +62,7 @@ def test_neither_order_nor_brackets_matter(corpora: list[Documents], dice: st.Da
     assert same_tapes(reduce(sub, [everything, *taken]), left)
 
 
+@pytest.mark.long
 @given(corpus, corpus, orders)
 def test_to_resume_is_to_have_counted_all(ours: Documents, theirs: Documents, order: int) -> None:
     resumed = counted(ours, order).resume(rows(theirs))

@@ -356,6 +356,7 @@ print([worker.name for worker in workers if worker.is_alive()])
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which files and threads are left")
 @pytest.mark.parametrize("how", ["reading", "merging", "full disk"])
 def test_nothing_is_left_behind(how: str, tmp_path: Path) -> None:

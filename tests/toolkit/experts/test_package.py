@@ -92,6 +92,7 @@ def test_a_folder_is_read_and_written(tmp_path: Path) -> None:
         Package.read(tmp_path / "x")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 def test_every_flipped_byte_is_found(tmp_path: Path, form: Form) -> None:
     """Also those that unpack to the same, and those in the padding; but for gzip's own header before the seal."""

@@ -60,7 +60,8 @@ def check_counts(folder: Path, beside: Path) -> None:
         memory.remember("The cat is well.")
 
 
-@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("step", [9, 1])
 def test_killed_at_every_write(tmp_path: Path, states: list[Turns], step: int) -> None:
     assert started(tmp_path, 1, EVERY, step).wait() == 0
     finished, tried = 0, range(1, EVERY, step)

@@ -137,6 +137,7 @@ def captioned() -> AssociationModel:
     return AssociationModel.fit(documents(BOTH, {0, 1, 2, 3}), BOTH, held_out=documents(BOTH, {4}), progress=False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fold", range(5))
 def test_a_tune_that_was_not_seen_is_likeliest_under_its_own_caption(fold: int) -> None:
     learned, held_out = {0, 1, 2, 3, 4} - {fold, (fold + 1) % 5}, {(fold + 1) % 5}
@@ -198,6 +199,7 @@ def test_a_tune_under_a_caption_keeps_to_key_and_grammar(captioned: AssociationM
     assert after <= {"<Velocity", "<Long", "<Duration"}
 
 
+@pytest.mark.long
 def test_a_caption_writes_its_style(captioned: AssociationModel, tmp_path: Path) -> None:
     learned = {name: [BOTH.music.tokens(score) for other, score in TUNES if other == name] for name in STYLES}
     judges = {name: AssociationModel.fit(tunes, BOTH.music, progress=False) for name, tunes in learned.items()}

@@ -9,6 +9,7 @@ from polyloom.music.synth import RATE, rendered, summed
 from polyloom_datasets import load
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("nth", [0, 6, 11, 18])
 def test_the_power_is_that_of_the_samples(nth: int) -> None:
     score = read_abc(load("tunes").documents[nth])

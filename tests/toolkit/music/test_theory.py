@@ -58,6 +58,7 @@ def test_what_is_no_chord_is_told(symbol: str) -> None:
         chord(symbol)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("root", NOTES)
 def test_every_chord_is_found_again_by_its_keys(root: str) -> None:
     for ending in COMMON:
