@@ -42,7 +42,8 @@ def allowed(
     """The ids that keep to these, `</s>` among them; `longest` is how many beats may pass with one token.
 
     In minor the raised sixth and seventh are of the key.  Raises InputError for pitches outside 0 … 127, for a range
-    without a note of the key, for a metre that the grid has not, and for one with events, which tell of no bars.
+    without a note of the key, for a metre that the grid has not, for one with events, which tell of no bars, and for a
+    `longest` below 1.
     """
     least = whole("low", low, 0, 127)
     pitches = set(range(least, whole("high", high, least, 127) + 1))
