@@ -28,13 +28,19 @@ class Commands(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.points = plugins.found(GROUP)
-        for name, point in self.points.items():
-            self.add_command(TyperCommand(name, help=plugins.summary(point)))
+        for name in self.points:
+            self.add_command(TyperCommand(name))
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Read the global options."""
         with ending():
             return super().make_context(info_name, args, parent, **extra)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands: only now is it read what each says of itself."""
+        for name, point in self.points.items():
+            self.commands[name].help = plugins.summary(point)
+        super().format_help(ctx, formatter)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The global options, the one for help included."""

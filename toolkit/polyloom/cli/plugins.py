@@ -20,7 +20,9 @@ OURS = "polyloom"
 def found(group: str) -> dict[str, EntryPoint]:
     """The entry points of `group` by name; where two packages use one name, ours wins."""
     table: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=group), key=lambda point: (package(point) != OURS, point.name)):
+    points = entry_points(group=group)
+    ours = {dist for dist in {point.dist for point in points} if dist and dist.name == OURS}  # a name is slow to read
+    for point in sorted(points, key=lambda point: (point.dist not in ours, point.name)):
         table.setdefault(point.name, point)
     return table
 
