@@ -24,7 +24,7 @@ from polyloom.model import LanguageModel
 from polyloom.music.abc import read_abc, style, tunes_in
 from polyloom.music.augment import KEYS, augmented
 from polyloom.music.blocks import BlockVocabulary, MusicVocabulary
-from polyloom.music.constraints import keeping
+from polyloom.music.constraints import AT_ONCE, keeping
 from polyloom.music.midi import read_midi
 from polyloom.music.schemes import Scheme
 from polyloom.music.score import Score
@@ -36,7 +36,6 @@ from polyloom.tokens.vocabulary import SENTENCE_END, Ids
 from polyloom.tokens.word import WordVocabulary
 
 ABC = ".abc"
-AT_ONCE = 8  # beats that may pass with one token
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown", no_args_is_help=True)
 

@@ -28,6 +28,7 @@ from polyloom.music.vocabulary import MidiVocabulary
 from polyloom.whole import whole
 
 SOUNDS = ("Pitch", "On")
+AT_ONCE = 8  # beats: a `longest` for what is drawn at any temperature
 
 
 def allowed(

@@ -25,7 +25,7 @@ from polyloom.generate.sampling import Sampling
 from polyloom.generate.trace import Step
 from polyloom.model import Continuation
 from polyloom.music.blocks import BlockVocabulary, MusicVocabulary
-from polyloom.music.constraints import keeping
+from polyloom.music.constraints import AT_ONCE, keeping
 from polyloom.music.score import DRUMS
 
 CHUNK = 24  # tokens that are written before it is looked how far they last
@@ -33,7 +33,6 @@ TURNS = 8  # of them in one answer, at most
 ENOUGH = 2.0  # seconds that an answer lasts, if it can
 LONG = 1200  # tokens of a tune
 GAP = 0.5  # seconds between two tunes
-AT_ONCE = 8  # beats
 LEAST = 0.05  # of the likeliest token: what is less likely is not drawn
 
 
